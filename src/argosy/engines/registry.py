@@ -1,0 +1,51 @@
+"""Engines by name. Each creator imports its library only when called, so that this package imports anywhere."""
+
+from __future__ import annotations
+
+from argosy.core.errors import InvalidModelEntry
+from argosy.core.models import ModelSpec
+from argosy.engines.contract import EngineFactory, EngineOptions, GenerationEngine, TensorEngine
+
+
+def create(spec: ModelSpec, options: EngineOptions) -> TensorEngine | GenerationEngine:
+    """Build the engine that a model entry names; it is not started.
+
+    Raises:
+        InvalidModelEntry: no engine has that name.
+    """
+    try:
+        factory = ENGINES[spec.engine]
+    except KeyError:
+        known = ", ".join(sorted(ENGINES))
+        raise InvalidModelEntry(
+            f"Model {spec.name!r} names the engine {spec.engine!r}; this build has: {known}."
+        ) from None
+    return factory.create(spec, options)
+
+
+def _echo(spec: ModelSpec, options: EngineOptions) -> TensorEngine | GenerationEngine:
+    from argosy.engines.echo import engine  # noqa: PLC0415
+
+    return engine.create(spec, options)
+
+
+def _openvino(spec: ModelSpec, options: EngineOptions) -> TensorEngine:
+    from argosy.engines.openvino import engine  # noqa: PLC0415
+
+    return engine.create(spec, options)
+
+
+def _openvino_genai(spec: ModelSpec, options: EngineOptions) -> GenerationEngine:
+    from argosy.engines.openvino_genai import engine  # noqa: PLC0415
+
+    return engine.create(spec, options)
+
+
+ENGINES: dict[str, EngineFactory] = {
+    factory.name: factory
+    for factory in (
+        EngineFactory("echo", _echo),
+        EngineFactory("openvino", _openvino),
+        EngineFactory("openvino_genai", _openvino_genai),
+    )
+}

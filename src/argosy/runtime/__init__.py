@@ -1,0 +1,1 @@
+"""Runtimes: they host engines, keep them alive and carry requests to them."""
