@@ -49,6 +49,7 @@ class RuntimeStatus:
         address: where the data plane connects (`unix:/…` or `host:port`); empty while nothing listens.
         retry_after: seconds until a retry is worth while, a guess.
         restarts: how often the serving process was restarted after a fault.
+        metrics_url: where the runtime's own Prometheus text is, loopback only; empty when it has none.
     """
 
     state: RuntimeState
@@ -57,6 +58,7 @@ class RuntimeStatus:
     reason: str = ""
     retry_after: float = 2.0
     restarts: int = 0
+    metrics_url: str = ""
     models: Mapping[str, ModelStatus] = field(default_factory=dict)
 
     @property

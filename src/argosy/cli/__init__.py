@@ -1,0 +1,47 @@
+"""The `argosy` command: one file per verb, each imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from argosy import __version__
+from argosy.core.errors import ArgosyError
+
+VERBS = ("serve", "models", "config", "doctor")
+
+
+class _Verbs(click.Group):
+    """Finds a verb's `command` in the module of the same name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  the signature is click's
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"argosy.cli.{cmd_name}").command
+        return command
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="argosy")
+def group() -> None:
+    """Open inference microservices on the real Triton Inference Server.
+
+    \b
+    argosy serve                      serve every model in the store on port 8000
+    argosy serve ./my-model.gguf      serve one more model from a file
+    argosy doctor                     say what this machine lacks and how to add it
+    """
+
+
+def main() -> None:
+    """Run the command; an error Argosy raised on purpose becomes one sentence and exit code 1."""
+    try:
+        group()
+    except ArgosyError as error:
+        click.echo(f"argosy: {error.message}", err=True)
+        sys.exit(1)

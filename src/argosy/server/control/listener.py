@@ -1,0 +1,55 @@
+"""The gateway's listening socket, bound before anything slow is started."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+
+from argosy.core.errors import AddressInUse, InvalidSetting
+
+_BACKLOG = 2048
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening TCP socket that child processes can inherit.
+
+    Raises:
+        AddressInUse: another process listens there; the message says how to find it or choose another port.
+        InvalidSetting: the host is not an address of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise InvalidSetting(f"host {host!r} cannot be resolved: {error.strerror}. Try 127.0.0.1.") from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _explain(error, host, port) from error
+    listener.setblocking(False)  # noqa: FBT003  the standard library takes it by position
+    return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _explain(error: OSError, host: str, port: int) -> AddressInUse | InvalidSetting:
+    if error.errno == errno.EADDRINUSE:
+        return AddressInUse(
+            f"Port {port} on {host} is in use. Stop the other process (find it with 'ss -lntp sport = :{port}') "
+            f"or choose another port with --port."
+        )
+    if error.errno == errno.EACCES:
+        return AddressInUse(f"Port {port} needs rights this user lacks. Choose a port above 1023 with --port.")
+    return InvalidSetting(f"Cannot listen on {host}:{port}: {error.strerror}. Try --host 127.0.0.1.")

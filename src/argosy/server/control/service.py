@@ -1,0 +1,78 @@
+"""One running Argosy: the runtime, the gateway workers and the link between them, started and ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from argosy.runtime.contract import OnStatus, RuntimeProcess
+from argosy.server.control.link import StatusPublisher
+from argosy.server.control.workers import GatewayWorkers
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """Owns the three parts.
+
+    Guarantees: workers answer health routes while the runtime still loads; `stop` drains the workers before the
+    runtime goes away, so that no running request loses its engine; `stop` is idempotent and also cleans up after
+    a failed or interrupted `start`.
+    """
+
+    def __init__(self, runtime: RuntimeProcess, publisher: StatusPublisher, workers: GatewayWorkers) -> None:
+        self._runtime = runtime
+        self._publisher = publisher
+        self._workers = workers
+
+    @property
+    def runtime(self) -> RuntimeProcess:
+        """The serving runtime."""
+        return self._runtime
+
+    def subscribe(self, listener: OnStatus) -> None:
+        """Call `listener` at each change of the runtime's status."""
+        self._runtime.subscribe(listener)
+
+    async def start(self) -> None:
+        """Come up; returns once every wanted model is ready or failed.
+
+        Raises:
+            RuntimeStartFailed: the runtime did not come up.
+            MissingRequirement: the machine lacks something.
+        """
+        await self._publisher.start()
+        self._runtime.subscribe(self._publisher.publish)
+        self._publisher.publish(self._runtime.status)
+        await self._workers.start()
+        await self._runtime.start()
+
+    async def stop(self) -> None:
+        """Drain and go away."""
+        await self._workers.stop()
+        await self._runtime.stop()
+        await self._publisher.stop()
+
+    def hurry(self) -> None:
+        """End the drain now; running streams end with an error event."""
+        self._workers.hurry()
+
+    async def run(self, ended: asyncio.Event) -> None:
+        """Start, stay until `ended` is set, stop.
+
+        Raises:
+            RuntimeStartFailed: the runtime did not come up; everything is cleaned up by then.
+            MissingRequirement: likewise.
+        """
+        starting = asyncio.create_task(self.start(), name="service-start")
+        leaving = asyncio.create_task(ended.wait(), name="service-end")
+        try:
+            await asyncio.wait({starting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                await leaving
+        finally:
+            for task in (starting, leaving):
+                task.cancel()
+            await asyncio.gather(starting, leaving, return_exceptions=True)
+            await self.stop()

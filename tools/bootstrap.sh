@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Brings a bare Debian or Ubuntu to where the Makefile can go on. Steps: venv, install, wrk.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf 'argosy: %s\n' "$*" >&2; }
+
+# apt_install PACKAGE...: installs as root, otherwise says what to run.
+apt_install() {
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing $* with apt-get"
+        apt-get install -y -q --no-install-recommends "$@" >/dev/null 2>&1 || {
+            apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends "$@" >/dev/null
+        }
+    else
+        say "this machine lacks $*. Run: sudo apt-get install $*"
+        exit 1
+    fi
+}
+
+venv() {
+    local python=$1 directory=$2 minor
+    command -v "$python" >/dev/null || { say "no $python found. Install Python 3.11 or newer, or: make serve PYTHON=/path/to/python3"; exit 1; }
+    "$python" - <<'PY' || { say "Python 3.11 to 3.13 is needed, $("$python" --version) was found. Try: make serve PYTHON=python3.11"; exit 1; }
+import sys
+sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PY
+    minor=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    "$python" -c 'import ensurepip' 2>/dev/null || apt_install "python$minor-venv"
+    # Triton's python stub loads the shared libpython, which Debian's python3 keeps in a package of its own.
+    has_libpython "$python" || apt_install "libpython$minor"
+    say "creating $directory"
+    "$python" -m venv "$directory"
+    "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+}
+
+has_libpython() {
+    "$1" - <<'PY'
+import ctypes, pathlib, sys, sysconfig
+name = "libpython%d.%d.so.1.0" % sys.version_info[:2]
+if (pathlib.Path(sysconfig.get_config_var("LIBDIR") or "/nowhere") / name).exists():
+    sys.exit(0)
+try:
+    ctypes.CDLL(name)
+except OSError:
+    sys.exit(1)
+PY
+}
+
+install() {
+    local directory=$1 requirements=$2
+    say "installing $requirements into $directory"
+    VIRTUAL_ENV="$PWD/$directory" "$directory/bin/uv" pip install --quiet --require-hashes -r "$requirements"
+    VIRTUAL_ENV="$PWD/$directory" "$directory/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .
+}
+
+wrk() {
+    command -v wrk >/dev/null || apt_install wrk
+}
+
+step=$1
+shift
+"$step" "$@"
