@@ -12,7 +12,7 @@ from argosy.settings import Declaration, Settings, declarations, flag
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class _Parsed(click.ParamType):
+class _Parsed(click.ParamType[Any]):
     """A flag's text, read by the setting's own parser."""
 
     def __init__(self, name: str, declaration: Declaration) -> None:

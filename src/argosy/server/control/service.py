@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
+from argosy.core.errors import ModelLoadFailed
+from argosy.core.status import ModelState
 from argosy.runtime.contract import OnStatus, RuntimeProcess
 from argosy.server.control.link import StatusPublisher
 from argosy.server.control.workers import GatewayWorkers
@@ -57,10 +60,11 @@ class Service:
         """End the drain now; running streams end with an error event."""
         self._workers.hurry()
 
-    async def run(self, ended: asyncio.Event) -> None:
-        """Start, stay until `ended` is set, stop.
+    async def run(self, ended: asyncio.Event, started: Callable[[], None] = lambda: None) -> None:
+        """Start, call `started`, stay until `ended` is set, stop.
 
         Raises:
+            ModelLoadFailed: not one model could be loaded.
             RuntimeStartFailed: the runtime did not come up; everything is cleaned up by then.
             MissingRequirement: likewise.
         """
@@ -70,9 +74,17 @@ class Service:
             await asyncio.wait({starting, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 starting.result()
+                started()
+                self._check_something_serves()
                 await leaving
         finally:
             for task in (starting, leaving):
                 task.cancel()
             await asyncio.gather(starting, leaving, return_exceptions=True)
             await self.stop()
+
+    def _check_something_serves(self) -> None:
+        models = self._runtime.status.models.values()
+        if models and all(model.state is ModelState.FAILED for model in models):
+            reasons = "; ".join(f"{model.name}: {model.reason}" for model in models)
+            raise ModelLoadFailed(f"No model could be loaded. {reasons}")
