@@ -24,21 +24,21 @@ def create(spec: ModelSpec, options: EngineOptions) -> TensorEngine | Generation
 
 
 def _echo(spec: ModelSpec, options: EngineOptions) -> TensorEngine | GenerationEngine:
-    from argosy.engines.echo import engine  # noqa: PLC0415
+    from argosy.engines.echo.engine import create as build  # noqa: PLC0415
 
-    return engine.create(spec, options)
+    return build(spec, options)
 
 
 def _openvino(spec: ModelSpec, options: EngineOptions) -> TensorEngine:
-    from argosy.engines.openvino import engine  # noqa: PLC0415
+    from argosy.engines.openvino.engine import create as build  # noqa: PLC0415
 
-    return engine.create(spec, options)
+    return build(spec, options)
 
 
 def _openvino_genai(spec: ModelSpec, options: EngineOptions) -> GenerationEngine:
-    from argosy.engines.openvino_genai import engine  # noqa: PLC0415
+    from argosy.engines.openvino_genai.engine import create as build  # noqa: PLC0415
 
-    return engine.create(spec, options)
+    return build(spec, options)
 
 
 ENGINES: dict[str, EngineFactory] = {

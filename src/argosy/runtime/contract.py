@@ -108,5 +108,5 @@ class RuntimeProcess(Protocol):
     async def stop(self) -> None:
         """Go away cleanly; idempotent, also after a failed start."""
 
-    def suspect(self, model: str, reason: str) -> None:
-        """A data plane saw `model` crash or stall: verify, fence and heal."""
+    def suspect(self, model: str, reason: str, address: str = "") -> None:
+        """A data plane saw `model` crash or stall at `address`: verify, fence and heal. Old news is ignored."""

@@ -1,0 +1,1 @@
+"""Echo: answers with its input. The smallest engine, the template for new ones and the yardstick for overhead."""

@@ -1,0 +1,26 @@
+"""Language models on CPUs with OpenVINO GenAI: continuous batching, paged KV cache, prefix cache.
+
+Layout. `engine` is what the host holds: it checks and tokenises requests and turns tokens into chunks. The
+pipeline itself lives in a child process, `worker`; the two talk through `channel` in the words of `messages`.
+
+Why a child process: `ContinuousBatchingPipeline.step()` keeps Python's global lock for the whole forward pass
+(2026.4). In one process nothing else of it would move meanwhile: no request could be read, checked, refused or
+cancelled, no chunk sent. With the child, sending an answer's chunk overlaps with computing the next one, and a
+crash inside the library costs the requests in flight, not the host.
+
+What this engine cannot do, and why:
+
+* `top_logprobs`: the library returns the chosen token's log-probability only, whatever number is asked for.
+* LoRA adapters per request: `add_request` ignores `adapters` silently (only `generate` applies them, one set for
+  the whole step). Mixed traffic needs a pipeline per adapter, and adapters must not share a prefix cache.
+* The library takes more tokens than the model has positions for; `sampling.resolve` enforces the length.
+* A prefix-cache hit ratio: `PipelineMetrics` has none.
+* An invalid schema or grammar is not refused by `add_request`; every later `step` raises, for all requests.
+  Structured output therefore enters at `messages.Settings`, which becomes a `GenerationConfig` in one place
+  (`pipeline.generation_config`), after the grammar has been compiled apart. Should a `step` raise all the same,
+  `worker` fails what is in flight, builds the pipeline anew and goes on.
+* Stop texts are matched by us, on text, so that the library's tokenizer is not needed and a match across chunks
+  is exact; one or two tokens more than needed may be computed.
+* Two answers with one seed are equal as long as the arithmetic is: each request has its own generator, but the
+  sums in a matrix product may depend on the batch's size in the last bit, and a sampler may turn on that bit.
+"""

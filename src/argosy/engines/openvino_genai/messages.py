@@ -1,0 +1,123 @@
+"""What the engine and its worker say to each other. MessagePack, one message a frame."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Load(msgspec.Struct, tag=True, frozen=True):
+    """First word to a worker: what to load and how to run it.
+
+    Attributes:
+        model: a `.gguf` file, or `openvino_model.xml` in a folder of OpenVINO GenAI files.
+        precision: arithmetic asked for; the worker falls back to f32 where the machine lacks it.
+        cache_gib: memory for the KV cache, GiB.
+        max_num_batched_tokens: most tokens in one forward pass; longer prompts are read in pieces.
+        max_num_seqs: most requests in one forward pass; more wait.
+        kv_cache_precision: empty means the library's choice.
+        eos_token_ids: empty means what the model's own files say.
+    """
+
+    model: str
+    threads: int
+    precision: str
+    cache_gib: int
+    max_num_batched_tokens: int
+    max_num_seqs: int
+    kv_cache_precision: str
+    dynamic_split_fuse: bool
+    prefix_caching: bool
+    eos_token_ids: tuple[int, ...]
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """How to continue one prompt, every value already checked.
+
+    Attributes:
+        temperature: 0 is greedy.
+        top_k: 0 means all.
+        seed: 0 to 2**64 - 1.
+    """
+
+    max_tokens: int
+    min_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    repetition_penalty: float
+    presence_penalty: float
+    frequency_penalty: float
+    seed: int
+    ignore_eos: bool
+
+
+class Add(msgspec.Struct, tag=True, frozen=True):
+    """Queue a generation.
+
+    Attributes:
+        tokens: the prompt, little-endian INT64.
+    """
+
+    handle: int
+    tokens: bytes
+    settings: Settings
+
+
+class Cancel(msgspec.Struct, tag=True, frozen=True):
+    """End a generation early; one that is over is ignored."""
+
+    handle: int
+
+
+class Ready(msgspec.Struct, tag=True, frozen=True):
+    """The model is loaded and warm.
+
+    Attributes:
+        cache_tokens: tokens the KV cache holds.
+        eos_token_ids: tokens that end an answer.
+        precision: arithmetic in use.
+    """
+
+    cache_tokens: int
+    eos_token_ids: tuple[int, ...]
+    precision: str
+
+
+class LoadFailed(msgspec.Struct, tag=True, frozen=True):
+    """The model cannot be loaded."""
+
+    reason: str
+
+
+class Finish(msgspec.Struct, frozen=True, array_like=True):
+    """A generation is over and its slot and cache are free.
+
+    Attributes:
+        reason: "stop", "length", "cancelled", or one of the failures "cache_full", "refused" and "fault".
+    """
+
+    handle: int
+    reason: str
+
+
+class Step(msgspec.Struct, tag=True, frozen=True):
+    """What one forward pass brought.
+
+    Attributes:
+        tokens: new tokens by handle.
+        finished: generations that ended; their last tokens are in `tokens`.
+        kv_cache_usage: 0 to 1.
+    """
+
+    tokens: dict[int, list[int]]
+    finished: list[Finish]
+    running: int
+    kv_cache_usage: float
+
+
+Command = Load | Add | Cancel
+Report = Ready | LoadFailed | Step
+
+encode = msgspec.msgpack.Encoder().encode
+decode_command = msgspec.msgpack.Decoder(Command).decode
+decode_report = msgspec.msgpack.Decoder(Report).decode

@@ -1,0 +1,145 @@
+"""The one place that turns our words into OpenVINO GenAI's. Imported by the worker only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openvino
+import openvino_genai as genai
+
+from argosy.engines.openvino_genai.messages import Add, Load, Settings
+
+BLOCK_TOKENS = 32
+"""Tokens in one block of the KV cache on a CPU."""
+
+_WARM_PROMPT = 16
+_WARM_SETTINGS = Settings(
+    max_tokens=4,
+    min_tokens=0,
+    temperature=0.0,
+    top_p=1.0,
+    top_k=0,
+    repetition_penalty=1.0,
+    presence_penalty=0.0,
+    frequency_penalty=0.0,
+    seed=0,
+    ignore_eos=True,
+)
+
+LIBRARY_ERRORS = (RuntimeError, ValueError, IndexError, OverflowError, MemoryError)
+"""What C++ exceptions become on their way through pybind11."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A pipeline that has answered once.
+
+    Attributes:
+        cache_tokens: tokens the KV cache holds.
+        eos_token_ids: tokens that end an answer.
+        precision: arithmetic in use.
+    """
+
+    pipeline: genai.ContinuousBatchingPipeline
+    cache_tokens: int
+    eos_token_ids: tuple[int, ...]
+    precision: str
+
+
+Build = Callable[[], Loaded]
+
+
+def load(order: Load) -> Loaded:
+    """Build the pipeline and warm it up.
+
+    Raises:
+        RuntimeError: the library cannot load the model (and the other `LIBRARY_ERRORS`).
+    """
+    precision = _supported(order.precision)
+    properties: dict[str, object] = {
+        "INFERENCE_NUM_THREADS": order.threads,
+        "INFERENCE_PRECISION_HINT": precision,
+        "sampler_num_threads": order.threads,
+    }
+    if order.kv_cache_precision:
+        properties["KV_CACHE_PRECISION"] = order.kv_cache_precision
+    model = Path(order.model)
+    source = model if model.suffix == ".gguf" else model.parent
+    pipeline = genai.ContinuousBatchingPipeline(source, _scheduling(order), "CPU", properties)
+    eos = order.eos_token_ids or _own_end_tokens(pipeline)
+    if not eos:
+        raise RuntimeError("The model's files name no end token; set 'eos_token_ids' in argosy.yaml.")
+    return Loaded(pipeline, _warm_up(pipeline, eos), eos, precision)
+
+
+def add(loaded: Loaded, request: Add) -> genai.GenerationHandle:
+    """Queue a request.
+
+    Raises:
+        RuntimeError: the library refuses it (and the other `LIBRARY_ERRORS`).
+    """
+    tokens = np.frombuffer(request.tokens, dtype="<i8").reshape(1, -1)
+    config = generation_config(request.settings, loaded.eos_token_ids)
+    return loaded.pipeline.add_request(request.handle, openvino.Tensor(tokens), config)
+
+
+def generation_config(settings: Settings, eos_token_ids: tuple[int, ...]) -> genai.GenerationConfig:
+    """The library's form of `settings`. `temperature` 0 with sampling would be an error to it, so greedy is apart."""
+    config = genai.GenerationConfig()
+    config.max_new_tokens = settings.max_tokens
+    config.min_new_tokens = settings.min_tokens
+    config.ignore_eos = settings.ignore_eos
+    config.repetition_penalty = settings.repetition_penalty
+    config.presence_penalty = settings.presence_penalty
+    config.frequency_penalty = settings.frequency_penalty
+    if eos_token_ids:
+        config.eos_token_id = eos_token_ids[0]
+        config.stop_token_ids = set(eos_token_ids)
+    config.do_sample = settings.temperature > 0
+    if config.do_sample:
+        config.temperature = settings.temperature
+        config.top_p = settings.top_p
+        config.rng_seed = settings.seed
+        if settings.top_k:
+            config.top_k = settings.top_k
+    return config
+
+
+def _supported(precision: str) -> str:
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    available = {"bf16": "BF16" in capabilities, "f16": "FP16" in capabilities}
+    return precision if available.get(precision) else "f32"
+
+
+def _scheduling(order: Load) -> genai.SchedulerConfig:
+    config = genai.SchedulerConfig()
+    config.cache_size = order.cache_gib
+    config.max_num_seqs = order.max_num_seqs
+    config.max_num_batched_tokens = order.max_num_batched_tokens
+    config.dynamic_split_fuse = order.dynamic_split_fuse
+    config.enable_prefix_caching = order.prefix_caching
+    return config
+
+
+def _own_end_tokens(pipeline: genai.ContinuousBatchingPipeline) -> tuple[int, ...]:
+    config = pipeline.get_config()
+    ids = {config.eos_token_id, *config.stop_token_ids}
+    return tuple(sorted(token for token in ids if token >= 0))
+
+
+def _warm_up(pipeline: genai.ContinuousBatchingPipeline, eos_token_ids: tuple[int, ...]) -> int:
+    """Answer once, and learn from the share of the cache that took how many tokens the whole cache holds."""
+    config = generation_config(_WARM_SETTINGS, eos_token_ids)
+    # Letting go of the handle would drop the request.
+    handle = pipeline.add_request(0, openvino.Tensor(np.zeros((1, _WARM_PROMPT), dtype=np.int64)), config)
+    one_block_percent = 0.0
+    while pipeline.has_non_finished_requests():
+        pipeline.step()
+        one_block_percent = max(one_block_percent, pipeline.get_metrics().cache_usage)
+    handle.read_all()
+    if one_block_percent <= 0:
+        raise RuntimeError("The KV cache reports no use while a request runs.")
+    return round(100 / one_block_percent) * BLOCK_TOKENS

@@ -1,0 +1,84 @@
+"""Checks a request's sampling and makes it complete."""
+
+from __future__ import annotations
+
+import math
+import secrets
+
+from argosy.core.errors import InputTooLong, InvalidRequest
+from argosy.engines.contract import Sampling
+from argosy.engines.openvino_genai.messages import Settings
+
+_GREEDY_BELOW = 1e-5
+"""Temperatures below are greedy: dividing by them leaves the range of 32-bit floats."""
+
+
+def resolve(sampling: Sampling, prompt_length: int, context_length: int) -> Settings:
+    """Complete settings for a prompt of `prompt_length` tokens.
+
+    Args:
+        sampling: as the caller gave it.
+        prompt_length: tokens.
+        context_length: most tokens of prompt and answer together.
+
+    Raises:
+        InvalidRequest: a value the engine cannot honour.
+        InputTooLong: prompt and answer do not fit.
+    """
+    max_tokens = _max_tokens(sampling, prompt_length, context_length)
+    _check(sampling, max_tokens)
+    return Settings(
+        max_tokens=max_tokens,
+        min_tokens=sampling.min_tokens,
+        temperature=sampling.temperature if sampling.temperature >= _GREEDY_BELOW else 0.0,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        repetition_penalty=sampling.repetition_penalty,
+        presence_penalty=sampling.presence_penalty,
+        frequency_penalty=sampling.frequency_penalty,
+        seed=secrets.randbits(32) if sampling.seed is None else sampling.seed % 2**64,
+        ignore_eos=sampling.ignore_eos,
+    )
+
+
+def _max_tokens(sampling: Sampling, prompt_length: int, context_length: int) -> int:
+    if prompt_length == 0:
+        raise InvalidRequest("The prompt is empty; send at least one token.", param="prompt")
+    room = context_length - prompt_length
+    if room < 1:
+        raise InputTooLong(
+            f"The prompt ({prompt_length} tokens) plus one token of answer exceeds maximum allowed length "
+            f"{context_length}. Shorten the prompt.",
+            param="prompt",
+        )
+    if sampling.max_tokens is None:
+        return room
+    if sampling.max_tokens < 1:
+        raise InvalidRequest(f"max_tokens is {sampling.max_tokens}; it must be at least 1.", param="max_tokens")
+    if sampling.max_tokens > room:
+        raise InputTooLong(
+            f"The prompt ({prompt_length} tokens) plus max_tokens ({sampling.max_tokens}) exceeds maximum allowed "
+            f"length {context_length}. Shorten the prompt or lower max_tokens.",
+            param="max_tokens",
+        )
+    return sampling.max_tokens
+
+
+def _check(sampling: Sampling, max_tokens: int) -> None:
+    _between("temperature", sampling.temperature, 0.0, math.inf)
+    _between("top_p", sampling.top_p, 0.0, 1.0, open_below=True)
+    _between("top_k", sampling.top_k, 0, math.inf)
+    _between("repetition_penalty", sampling.repetition_penalty, 0.0, math.inf, open_below=True)
+    _between("presence_penalty", sampling.presence_penalty, -2.0, 2.0)
+    _between("frequency_penalty", sampling.frequency_penalty, -2.0, 2.0)
+    _between("min_tokens", sampling.min_tokens, 0, max_tokens)
+    if any(not text for text in sampling.stop):
+        raise InvalidRequest("A stop text is empty; leave it out.", param="stop")
+
+
+def _between(name: str, value: float, low: float, high: float, *, open_below: bool = False) -> None:
+    inside = math.isfinite(value) and low <= value <= high and not (open_below and value == low)
+    if not inside:
+        least = f"greater than {low:g}" if open_below else f"at least {low:g}"
+        most = f" and at most {high:g}" if math.isfinite(high) else ""
+        raise InvalidRequest(f"{name} is {value}; it must be {least}{most}.", param=name)

@@ -1,0 +1,216 @@
+"""Keeps a worker alive and routes its tokens to the answers that wait for them."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+
+from argosy.core.errors import ArgosyError, EngineCrashed, EngineError, InvalidModelEntry, Overloaded
+from argosy.engines.openvino_genai.link import WorkerLink
+from argosy.engines.openvino_genai.messages import Add, Cancel, Load, Ready, Settings, Step
+from argosy.engines.text.answer import Answer
+
+_FAILURES = {
+    "cache_full": "The KV cache is full. Send less at once, or raise the parameter 'kv_cache_gib'.",
+    "refused": "The engine does not take this request.",
+    "fault": "The engine failed during this answer and has recovered. Try again.",
+}
+_logger = logging.getLogger(__name__)
+_MOST_DEATHS = 3
+_DEATHS_WINDOW = 120.0
+"""Seconds in which `_MOST_DEATHS` deaths of the worker mean that a new one would die as well."""
+
+
+class WorkerSupervisor:
+    """A worker, the thread that listens to it, and the answers under way.
+
+    When the worker dies, what is in flight fails and a new worker is started.
+
+    Args:
+        name: of the model, for messages.
+        order: what a worker loads.
+    """
+
+    def __init__(self, name: str, order: Load) -> None:
+        self._name = name
+        self._order = order
+        self._handles = itertools.count(1)
+        self._lock = threading.Lock()
+        # Guarded by the lock: written by callers' threads and by ours.
+        self._answers: dict[int, Answer] = {}
+        self._link: WorkerLink | None = None
+        self._refusal: ArgosyError | None = _stopped()
+        self._stopping = False
+        self._first_word: Future[Ready] = Future()
+        self._running = 0
+        self._kv_cache_usage = 0.0
+        # Linux ends a worker with the thread that started it, so this thread starts every one.
+        self._thread = threading.Thread(target=self._serve, name="openvino_genai", daemon=True)
+
+    @property
+    def worker_pid(self) -> int | None:
+        """Process id of the present worker."""
+        link = self._link
+        return None if link is None else link.pid
+
+    def start(self, timeout: float) -> Ready:
+        """Start the first worker and wait until it is warm.
+
+        Raises:
+            InvalidModelEntry: the model cannot be loaded, or not within `timeout` seconds.
+        """
+        self._thread.start()
+        try:
+            return self._first_word.result(timeout)
+        except TimeoutError:
+            raise InvalidModelEntry(
+                f"Model {self._name!r} was not loaded within {timeout} s; raise the parameter 'start_timeout_s'."
+            ) from None
+
+    def stop(self) -> None:
+        """End the worker; answers under way end with an error. Idempotent."""
+        with self._lock:
+            self._stopping = True
+            self._refusal = _stopped()
+            if self._link is not None:
+                self._link.kill()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def add(self, answer: Answer, tokens: bytes, settings: Settings) -> int:
+        """Send a generation to the worker.
+
+        Returns:
+            Its handle.
+
+        Raises:
+            EngineError: no worker is ready; `EngineCrashed` when none will be.
+        """
+        with self._lock:
+            if self._refusal is not None or self._link is None:
+                raise self._refusal or _stopped()
+            handle = next(self._handles)
+            self._answers[handle] = answer
+            self._link.send(Add(handle, tokens, settings))
+        return handle
+
+    def cancel(self, handle: int) -> None:
+        """Ask the worker to end a generation; its report ends the answer."""
+        with self._lock:
+            if handle in self._answers and self._link is not None:
+                self._link.send(Cancel(handle))
+
+    def metrics(self) -> dict[str, float]:
+        """Requests `running` and `waiting`, and `kv_cache_usage` from 0 to 1, as of the last report."""
+        running = self._running
+        return {
+            "running": float(running),
+            "waiting": float(max(0, len(self._answers) - running)),
+            "kv_cache_usage": self._kv_cache_usage,
+        }
+
+    def _serve(self) -> None:
+        """The engine's thread: one worker's life, and the next one's."""
+        deaths: deque[float] = deque(maxlen=_MOST_DEATHS)
+        try:
+            while (link := self._start_worker()) is not None:
+                self._bury(link, self._listen(link))
+                deaths.append(time.monotonic())
+                if self._first_word.exception() is not None:
+                    return
+                if len(deaths) == _MOST_DEATHS and deaths[-1] - deaths[0] < _DEATHS_WINDOW:
+                    _logger.error("The worker of %s died %d times; it is not started again.", self._name, _MOST_DEATHS)
+                    return
+        finally:
+            # Also when this thread ends by a fault of ours: nobody may wait for ever.
+            self._give_up()
+
+    def _start_worker(self) -> WorkerLink | None:
+        with self._lock:
+            if self._stopping:
+                return None
+            self._link = link = WorkerLink()
+        link.send(self._order)
+        return link
+
+    def _listen(self, link: WorkerLink) -> str:
+        """Take the worker's reports until its end; how it ended, in words."""
+        try:
+            while True:
+                for report in link.receive():
+                    if isinstance(report, Step):
+                        self._take_step(report)
+                    elif isinstance(report, Ready):
+                        self._open(report)
+                    else:
+                        return report.reason
+        except EOFError:
+            return "its worker process ended"
+
+    def _open(self, ready: Ready) -> None:
+        with self._lock:
+            if not self._stopping:
+                self._refusal = None
+        if not self._first_word.done():
+            self._first_word.set_result(ready)
+
+    def _take_step(self, step: Step) -> None:
+        # Gauges first: whoever sees the last chunk sees the slot free.
+        self._running, self._kv_cache_usage = step.running, step.kv_cache_usage
+        reasons = {finish.handle: finish.reason for finish in step.finished}
+        for handle, tokens in step.tokens.items():
+            answer = self._answers.get(handle)
+            if answer is not None and handle not in reasons and answer.take(tokens):
+                self.cancel(handle)
+                del self._answers[handle]
+        for handle, reason in reasons.items():
+            answer = self._answers.pop(handle, None)
+            if answer is None:
+                continue
+            if reason in _FAILURES:
+                answer.fail(_failure(reason))
+            else:
+                answer.take(step.tokens.get(handle, ()), reason)
+
+    def _bury(self, link: WorkerLink, reason: str) -> None:
+        status = link.close()
+        healing = EngineError("The engine's worker is starting again. Try again in a few seconds.")
+        self._fail_everything(healing, EngineError("The engine's worker ended during this answer. Try again."))
+        if not self._first_word.done():
+            words = " ".join(reason.split()).rstrip(".")
+            self._first_word.set_exception(
+                InvalidModelEntry(f"OpenVINO GenAI cannot load {self._order.model}: {words} (exit status {status}).")
+            )
+        elif not self._stopping:
+            _logger.error("The worker of %s ended (exit status %d): %s.", self._name, status, reason)
+
+    def _give_up(self) -> None:
+        if self._link is not None:
+            self._link.close()
+        crashed = EngineCrashed("The engine's worker keeps dying and is not started again.")
+        self._fail_everything(crashed, crashed)
+
+    def _fail_everything(self, refusal: ArgosyError, failure: ArgosyError) -> None:
+        """Refuse what comes and fail what is under way."""
+        with self._lock:
+            answers, self._answers = self._answers, {}
+            if self._stopping:
+                refusal, failure = _stopped(), _stopped()
+            self._link, self._refusal = None, refusal
+        self._running, self._kv_cache_usage = 0, 0.0
+        for answer in answers.values():
+            answer.fail(failure)
+
+
+def _stopped() -> EngineError:
+    return EngineError("The engine is not running.")
+
+
+def _failure(reason: str) -> ArgosyError:
+    if reason == "cache_full":
+        return Overloaded(_FAILURES[reason], retry_after=1.0)
+    return EngineError(_FAILURES[reason])

@@ -1,0 +1,1 @@
+"""The runtime that is the real Triton Inference Server, as a fenced and supervised child process."""

@@ -1,0 +1,1 @@
+"""Files that the runtime copies into Triton's backend directory."""

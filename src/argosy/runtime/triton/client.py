@@ -1,0 +1,223 @@
+"""The data plane over gRPC: one channel, pre-built methods, no work per call that can be done once.
+
+Source: KServe Open Inference Protocol v2 (gRPC) and Triton's `ModelStreamInfer` extension.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+from tritonclient.grpc import service_pb2 as pb
+
+from argosy.core.deadline import Deadline
+from argosy.core.errors import ArgosyError, EngineCrashed
+from argosy.runtime.contract import InferRequest, InferResponse
+from argosy.runtime.failures import crashed, deadline_exceeded, not_ready
+from argosy.runtime.triton.errors import translate
+from argosy.runtime.triton.wire import decode_response, encode_request
+
+SERVICE = "/inference.GRPCInferenceService/"
+
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    # Tensors are bounded by admission, not by the wire.
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # Channels to two generations of the server must never share a connection.
+    ("grpc.use_local_subchannel_pool", 1),
+    # A local socket tells at once when its peer dies: pings would only cost time.
+    ("grpc.keepalive_time_ms", 2**31 - 1),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.enable_retries", 0),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.optimization_target_latency", 1),
+)
+
+OnSuspect = Callable[[str, str, str], None]
+"""Told model, reason and address when a call met a dead or stalled engine."""
+
+
+class _Connection:
+    """One channel and its callables; belongs to one generation of the server."""
+
+    __slots__ = ("address", "channel", "closed", "infer", "stream")
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.closed = False
+        self.channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self.infer = self.channel.unary_unary(
+            SERVICE + "ModelInfer", pb.ModelInferRequest.SerializeToString, pb.ModelInferResponse.FromString
+        )
+        self.stream = self.channel.stream_stream(
+            SERVICE + "ModelStreamInfer", pb.ModelInferRequest.SerializeToString, pb.ModelStreamInferResponse.FromString
+        )
+
+    async def close(self) -> None:
+        self.closed = True
+        await self.channel.close(None)
+
+
+class TritonClient:
+    """`InferenceClient` for Triton.
+
+    Args:
+        address: `unix:/…` or `host:port`; empty until `connect`, and calls are `ModelNotReady` until then.
+        on_suspect: called with model, reason and address when a call ends with `EngineCrashed`; not for calls cut
+            off by `connect` or `close`. Must not raise.
+    """
+
+    def __init__(self, address: str = "", *, on_suspect: OnSuspect | None = None) -> None:
+        self._address = address
+        self._connection: _Connection | None = None
+        self._on_suspect = on_suspect
+
+    async def connect(self, address: str) -> None:
+        """Use the runtime at `address` from now on; calls on the old connection end with `EngineCrashed`."""
+        if address == self._address and self._connection is not None:
+            return
+        old, self._connection, self._address = self._connection, None, address
+        if old is not None:
+            await old.close()
+
+    async def close(self) -> None:
+        """Drop the connection; idempotent."""
+        await self.connect("")
+
+    async def infer(self, request: InferRequest) -> InferResponse:
+        """One request, one answer. See the guarantees of the contract."""
+        connection = self._connection or self._open(request.model)
+        message = encode_request(request)
+        timeout = _timeout(request.deadline)
+        try:
+            return decode_response(await connection.infer(message, timeout=timeout))
+        except grpc.aio.AioRpcError as error:
+            raise self._error(connection, error.code(), error.details(), request) from None
+        except asyncio.CancelledError:
+            # Closing a channel ends its calls with a cancellation that nobody asked the caller's task for.
+            if connection.closed and not _cancelling():
+                raise crashed(request.model) from None
+            raise
+
+    async def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
+        """One request, any number of answers, over a gRPC stream of its own.
+
+        Answers are read from the wire only as fast as they are consumed. Closing the iterator resets the stream,
+        which Triton passes on as a cancellation of the request.
+        """
+        connection = self._connection or self._open(request.model)
+        message = encode_request(request)
+        message.parameters["triton_enable_empty_final_response"].bool_param = True
+        call = connection.stream(timeout=_timeout(request.deadline))
+        try:
+            await call.write(message)
+            await call.done_writing()
+            while True:
+                item = await call.read()
+                if item is not grpc.aio.EOF and (item.error_message or _is_final(item)):
+                    await _finish(call)
+                    yield _response(item)
+                    return
+                yield _response(item)
+        except grpc.aio.AioRpcError as error:
+            raise self._error(connection, error.code(), error.details(), request) from None
+        except asyncio.InvalidStateError:
+            # The call ended before the request was written; its status has the reason.
+            raise self._error(connection, await call.code(), await call.details(), request) from None
+        except asyncio.CancelledError:
+            if connection.closed and not _cancelling():
+                raise crashed(request.model) from None
+            raise
+        except _StreamError as error:
+            raise self._error(connection, None, error.text, request) from None
+        finally:
+            call.cancel()
+
+    def _open(self, model: str) -> _Connection:
+        if not self._address:
+            raise not_ready(model)
+        self._connection = _Connection(self._address)
+        return self._connection
+
+    def _error(
+        self, connection: _Connection, code: grpc.StatusCode | None, text: str | None, request: InferRequest
+    ) -> ArgosyError:
+        if connection.closed:
+            return crashed(request.model)
+        error = translate(code, text or "", request.model, request.deadline)
+        if self._on_suspect is not None and isinstance(error, EngineCrashed):
+            self._on_suspect(request.model, _reason(code), connection.address)
+        return error
+
+
+_FINAL = "triton_final_response"
+_FINISH_SECONDS = 1.0
+UNHEALTHY = "model process unhealthy"
+DISCONNECTED = "connection lost"
+
+
+def _reason(code: grpc.StatusCode | None) -> str:
+    """Why the call is suspicious: a dead connection may be old news, an unhealthy model process is not."""
+    return DISCONNECTED if code is grpc.StatusCode.UNAVAILABLE else UNHEALTHY
+
+
+class _StreamError(Exception):
+    """An error that came as a message of the stream."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+def _is_final(item: Any) -> bool:
+    parameters = item.infer_response.parameters
+    return _FINAL in parameters and parameters[_FINAL].bool_param
+
+
+def _response(item: Any) -> InferResponse:
+    if item is grpc.aio.EOF:
+        raise _StreamError("Stub process is not healthy")
+    if item.error_message:
+        raise _StreamError(item.error_message)
+    message = item.infer_response
+    final = _is_final(item)
+    message.parameters.pop(_FINAL, None)
+    return decode_response(message, final=final)
+
+
+async def _finish(call: Any) -> None:
+    """Let Triton end a stream whose answer is complete.
+
+    Resetting it in this moment loses the request inside of Triton 2.51: it counts as in flight for ever, and its
+    model can no longer be unloaded.
+    """
+    with contextlib.suppress(grpc.aio.AioRpcError, TimeoutError):
+        async with asyncio.timeout(_FINISH_SECONDS):
+            while await call.read() is not grpc.aio.EOF:
+                pass
+
+
+def _timeout(deadline: Deadline) -> float | None:
+    """Seconds for gRPC.
+
+    Raises:
+        DeadlineExceeded: nothing is left; the request is never sent.
+    """
+    if deadline.at == math.inf:
+        return None
+    remaining = deadline.remaining
+    if remaining <= 0:
+        raise deadline_exceeded()
+    return remaining
+
+
+def _cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,329 @@
+"""One generation of the server, from launch to its first fault: loads models and watches everything it started."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from argosy.core.deadline import Deadline
+from argosy.core.errors import (
+    ArgosyError,
+    DeadlineExceeded,
+    EngineCrashed,
+    ModelLoadFailed,
+    RuntimeFailure,
+)
+from argosy.core.status import ModelState, ModelStatus
+from argosy.core.tensors import Tensor
+from argosy.runtime.contract import InferRequest
+from argosy.runtime.triton.canary import canary_inputs
+from argosy.runtime.triton.client import TritonClient
+from argosy.runtime.triton.group import Member
+from argosy.runtime.triton.process import TritonProcess, Watch
+from argosy.store.entries import ModelEntry
+
+logger = logging.getLogger(__name__)
+
+_SURVEY_INTERVAL = 0.1
+_AFTER_KILL = 10.0
+_CALL_DEADLINE = 5.0
+_LOAD_NOISE = re.compile(
+    r"^(?:load failed for model '[^']*': )?(?:version \d+ is at UNAVAILABLE state: )?"
+    r"(?:(?:Internal|Invalid argument|Not found|Unavailable|Unknown): )?(?:[\w.]*(?:Error|Exception): )?"
+    r"(?:\[argosy:[\w.:\[\]-]*\] )?",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """How models are loaded and watched; seconds.
+
+    Attributes:
+        load_deadline: for one model, from asking until it answered its first request.
+        parallel_loads: models loading at the same time.
+        canary_interval: pause between two looks at the models.
+        canary_timeout: within which a model must answer a canary.
+        misses: looks in a row without any sign of life that condemn a model.
+        busy_grace: how long a model process that keeps computing may go without an answer.
+    """
+
+    load_deadline: float = 30.0
+    parallel_loads: int = 2
+    canary_interval: float = 5.0
+    canary_timeout: float = 5.0
+    misses: int = 2
+    busy_grace: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a generation must end.
+
+    Attributes:
+        model: the one at fault, or None when the server is.
+        hung_load: loading that model blocked the server; it must not be tried again.
+    """
+
+    reason: str
+    model: str | None = None
+    hung_load: bool = False
+
+
+@dataclass(slots=True)
+class _Model:
+    """What is known about one loaded model."""
+
+    entry: ModelEntry
+    canary: dict[str, Tensor]
+    decoupled: bool
+    processes: tuple[Member, ...]
+    watches: list[Watch] = field(default_factory=list)
+    progress: int = -1
+    ticks: int = 0
+    busy_since: float | None = None
+    misses: int = 0
+
+
+Report = Callable[[ModelStatus], None]
+
+
+class Generation:
+    """A live server and its models.
+
+    Args:
+        server: launched and answering.
+        report: told each model's state when it changes.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self, server: TritonProcess, options: WatchOptions, report: Report, clock: Callable[[], float]
+    ) -> None:
+        self.server = server
+        self._options = options
+        self._report = report
+        self._clock = clock
+        self._fault: asyncio.Future[Fault] = asyncio.get_running_loop().create_future()
+        self._client = TritonClient(server.fence.address)
+        self._models: dict[str, _Model] = {}
+        self._loading: set[str] = set()
+        self._look_now = asyncio.Event()
+        self._exit = asyncio.create_task(self._watch_server())
+        self._looks = asyncio.create_task(self._watch_models())
+        self._server_misses = 0
+
+    async def fault(self) -> Fault:
+        """Wait for the first fault."""
+        return await asyncio.shield(self._fault)
+
+    def condemn(self, fault: Fault) -> None:
+        """Report a fault; only the first counts."""
+        if not self._fault.done():
+            self._fault.set_result(fault)
+
+    def look_now(self) -> None:
+        """Verify every model at once instead of at the next interval."""
+        self._look_now.set()
+
+    async def close(self) -> None:
+        """Stop watching; idempotent. The server goes on."""
+        for task in (self._exit, self._looks):
+            task.cancel()
+        await asyncio.gather(self._exit, self._looks, return_exceptions=True)
+        for name in list(self._models):
+            self._forget(name)
+        await self._client.close()
+
+    async def load_all(self, entries: Sequence[ModelEntry], *, one_by_one: bool) -> None:
+        """Load models; returns when each is ready or failed, or a fault ends the generation."""
+        slots = asyncio.Semaphore(1 if one_by_one else self._options.parallel_loads)
+
+        async def load_in_turn(entry: ModelEntry) -> None:
+            async with slots:
+                if not self._fault.done():
+                    await self.load(entry)
+
+        async with asyncio.TaskGroup() as loads:
+            for entry in entries:
+                loads.create_task(load_in_turn(entry))
+
+    async def load(self, entry: ModelEntry) -> None:
+        """Load one model and prove that it answers; reports READY or FAILED, never raises for the model's faults."""
+        self._forget(entry.name)
+        self._report(ModelStatus(entry.name, ModelState.LOADING, "loading"))
+        deadline = Deadline.after(self._options.load_deadline)
+        self._loading.add(entry.name)
+        try:
+            await self._load_before(entry.name, deadline)
+            model = await self._introduce(entry)
+            await self._first_answer(model, deadline)
+        except ModelLoadFailed as error:
+            await self._clean_up(entry.name)
+            self._report(ModelStatus(entry.name, ModelState.FAILED, error.message))
+            return
+        except RuntimeFailure as error:
+            # A server that stops answering while it loads is the fault of what it loads.
+            self.condemn(Fault(error.message, entry.name))
+            return
+        finally:
+            self._loading.discard(entry.name)
+        self._models[entry.name] = model
+        self._watch_processes(model)
+        self._report(ModelStatus(entry.name, ModelState.READY))
+
+    async def unload(self, name: str) -> None:
+        """Unload one model; returns once its process is gone or the load deadline has passed."""
+        self._forget(name)
+        await self.server.control.unload(name, _CALL_DEADLINE)
+        deadline = Deadline.after(self._options.load_deadline)
+        while self._processes(name) and not deadline.passed and not self._fault.done():  # noqa: ASYNC110 - /proc
+            await asyncio.sleep(_SURVEY_INTERVAL)
+        await self._clean_up(name)
+
+    async def _load_before(self, name: str, deadline: Deadline) -> None:
+        """Ask Triton to load; past the deadline end the model's process, which makes Triton give up."""
+        load = asyncio.create_task(self.server.control.load(name, self._options.load_deadline + _AFTER_KILL))
+        try:
+            while not load.done() and not deadline.passed:
+                await asyncio.wait([load], timeout=_SURVEY_INTERVAL)
+                # Shared memory must be on record before anything can go wrong.
+                self.server.survey()
+            if not load.done():
+                await self._abort_load(name, load)
+            try:
+                load.result()
+            except ModelLoadFailed as error:
+                raise ModelLoadFailed(load_reason(error.message)) from None
+        finally:
+            load.cancel()
+
+    async def _abort_load(self, name: str, load: asyncio.Task[None]) -> None:
+        end = Deadline.after(_AFTER_KILL)
+        while not load.done() and not end.passed:
+            for process in self._processes(name):
+                process.kill()
+            await asyncio.wait([load], timeout=_SURVEY_INTERVAL)
+        reason = f"did not load within {self._options.load_deadline:g} s"
+        if not load.done():
+            self.condemn(Fault(f"{name} {reason}", name, hung_load=True))
+        raise ModelLoadFailed(reason)
+
+    async def _introduce(self, entry: ModelEntry) -> _Model:
+        config = await self.server.control.config(entry.name, _CALL_DEADLINE)
+        canary = canary_inputs(entry.spec.task, config)
+        return _Model(entry, canary, config.decoupled, tuple(self._processes(entry.name)))
+
+    async def _first_answer(self, model: _Model, deadline: Deadline) -> None:
+        timeout = max(self._options.canary_timeout, deadline.remaining)
+        if not await self._answers(model, timeout):
+            await self.server.control.unload(model.entry.name, _CALL_DEADLINE)
+            raise ModelLoadFailed("loaded, and did not answer its first request")
+
+    async def _clean_up(self, name: str) -> None:
+        """No process of a model that is not loaded may stay."""
+        for process in self._processes(name):
+            process.kill()
+
+    def _processes(self, name: str) -> list[Member]:
+        return [member for member in self.server.survey() if member.model == name]
+
+    def _watch_processes(self, model: _Model) -> None:
+        name = model.entry.name
+        fault = Fault(f"the process serving {name} ended", name)
+        for process in model.processes:
+            try:
+                model.watches.append(Watch(process.pid, lambda: self.condemn(fault)))
+            except ProcessLookupError:
+                self.condemn(fault)
+
+    def _forget(self, name: str) -> None:
+        model = self._models.pop(name, None)
+        if model is not None:
+            for watch in model.watches:
+                watch.close()
+
+    async def _watch_server(self) -> None:
+        await self.server.exited.wait()
+        suspects = list(self._loading)
+        self.condemn(Fault("Triton ended", suspects[0] if len(suspects) == 1 else None))
+
+    async def _watch_models(self) -> None:
+        while not self._fault.done():
+            try:
+                async with asyncio.timeout(self._options.canary_interval):
+                    await self._look_now.wait()
+            except TimeoutError:
+                pass
+            self._look_now.clear()
+            await self._look()
+
+    async def _look(self) -> None:
+        """One look at the socket, the server and every model."""
+        if not self.server.fence.socket.exists():
+            self.condemn(Fault("Triton's socket is gone"))
+            return
+        try:
+            progress = await self.server.control.progress(_CALL_DEADLINE)
+            self._server_misses = 0
+        except RuntimeFailure as error:
+            self._server_misses += 1
+            if self._server_misses >= self._options.misses:
+                self.condemn(Fault(error.message))
+            return
+        await asyncio.gather(
+            *(self._check(model, progress.get(name, -1)) for name, model in list(self._models.items()))
+        )
+
+    async def _check(self, model: _Model, progress: int) -> None:
+        """Condemn a model that neither made progress, nor answers, nor computes, several looks in a row."""
+        moved, model.progress = progress != model.progress, progress
+        if moved or await self._answers(model, self._options.canary_timeout) or self._busy(model):
+            model.misses = 0
+            return
+        model.misses += 1
+        logger.warning("%s missed canary %d of %d", model.entry.name, model.misses, self._options.misses)
+        if model.misses >= self._options.misses:
+            self.condemn(Fault(f"{model.entry.name} stopped answering", model.entry.name))
+
+    def _busy(self, model: _Model) -> bool:
+        """Whether the model's processes computed since the last miss, and not for too long without an answer."""
+        now = self._clock()
+        ticks = sum(process.busy_ticks for process in model.processes)
+        worked, model.ticks = ticks - model.ticks, ticks
+        # A tick is 10 ms: a tenth of a core over the timeout tells work from housekeeping.
+        if worked < self._options.canary_timeout * 10:
+            model.busy_since = None
+            return False
+        model.busy_since = now if model.busy_since is None else model.busy_since
+        return now - model.busy_since < self._options.busy_grace
+
+    async def _answers(self, model: _Model, within: float) -> bool:
+        """Whether the model answers a canary; a refusal in words is an answer too."""
+        request = InferRequest(model.entry.name, model.canary, request_id="canary", deadline=Deadline.after(within))
+        try:
+            if model.decoupled:
+                async for response in self._client.stream(request):
+                    if response.final:
+                        break
+            else:
+                await self._client.infer(request)
+        except EngineCrashed:
+            self.condemn(Fault(f"the process serving {model.entry.name} is unhealthy", model.entry.name))
+            return False
+        except DeadlineExceeded:
+            return False
+        except ArgosyError as error:
+            logger.debug("canary of %s was refused: %s", model.entry.name, error.message)
+        return True
+
+
+def load_reason(text: str) -> str:
+    """Triton's words on a failed load without its own framing and without a Python traceback."""
+    text = text.split("\n\nAt:\n", 1)[0].strip().rstrip(";").strip()
+    previous = None
+    while previous != text:
+        previous, text = text, _LOAD_NOISE.sub("", text, count=1)
+    return text or "Triton gave no reason"

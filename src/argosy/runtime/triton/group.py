@@ -1,0 +1,176 @@
+"""What a running Triton consists of: its process, its model processes, their shared memory.
+
+Linux only: reads /proc. The members are written to a file in the run directory whenever they change, so that the
+next start can clean up after an Argosy that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+STUB_PROGRAM = "triton_python_backend_stub"
+_PROC = Path("/proc")
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the fixed name of POSIX shared memory on Linux
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One process of the server.
+
+    Attributes:
+        started: kernel ticks since boot; with `pid` it names a process for ever, where `pid` alone is reused.
+        model: whose model process it is, empty for others.
+        shared_memory: name of its region in /dev/shm, empty for others.
+    """
+
+    pid: int
+    started: int
+    model: str = ""
+    shared_memory: str = ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process still exists and is not a zombie."""
+        stat = _stat(self.pid)
+        return stat is not None and stat.started == self.started and stat.state not in "ZX"
+
+    @property
+    def busy_ticks(self) -> int:
+        """Processor time used so far, kernel ticks; 0 once it is gone."""
+        stat = _stat(self.pid)
+        return stat.ticks if stat is not None and stat.started == self.started else 0
+
+    def kill(self) -> None:
+        """SIGKILL, unless the process is gone."""
+        if self.alive:
+            _signal(self.pid, signal.SIGKILL)
+
+
+def members(leader: int) -> frozenset[Member]:
+    """The process `leader`, its process group, and every descendant of it, zombies excluded."""
+    stats = {stat.pid: stat for stat in _all_stats()}
+    found = {leader} if leader in stats else set()
+    found |= {pid for pid, stat in stats.items() if stat.group == leader}
+    grown = True
+    while grown:
+        children = {pid for pid, stat in stats.items() if stat.parent in found} - found
+        found |= children
+        grown = bool(children)
+    return frozenset(_member(stats[pid]) for pid in found if stats[pid].state not in "ZX")
+
+
+def orphans(backends: Path) -> frozenset[Member]:
+    """Model processes started from the backend directory `backends`, whoever their parent is now."""
+    program = f"{backends}/python/{STUB_PROGRAM}"
+    return frozenset(
+        _member(stat) for stat in _all_stats() if stat.state not in "ZX" and _arguments(stat.pid)[:1] == [program]
+    )
+
+
+def destroy(group: int, found: Iterable[Member]) -> None:
+    """SIGKILL a process group and the given members, and remove their shared memory."""
+    found = list(found)
+    if group > 0:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+    for member in found:
+        member.kill()
+    sweep(member.shared_memory for member in found)
+
+
+def sweep(names: Iterable[str]) -> None:
+    """Remove shared memory regions by name; missing ones are ignored."""
+    for name in names:
+        # A name from a record file must not lead out of the directory.
+        if name and name == Path(name).name:
+            (_SHARED_MEMORY / name).unlink(missing_ok=True)
+
+
+class Record:
+    """The file that lists what this Argosy started."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._written: frozenset[Member] = frozenset()
+
+    def add(self, found: frozenset[Member]) -> frozenset[Member]:
+        """Remember `found` for good; returns everything remembered so far."""
+        if not found <= self._written:
+            self._written |= found
+            staged = self._path.with_suffix(".new")
+            staged.write_text(json.dumps([asdict(member) for member in self._written]), encoding="utf-8")
+            staged.replace(self._path)
+        return self._written
+
+    def clear(self) -> None:
+        """Everything remembered is gone."""
+        self._written = frozenset()
+        self._path.unlink(missing_ok=True)
+
+    def left_over(self) -> frozenset[Member]:
+        """What an earlier Argosy wrote; a damaged file counts as empty."""
+        try:
+            data: Any = json.loads(self._path.read_text(encoding="utf-8"))
+            return frozenset(Member(**item) for item in data)
+        except (OSError, ValueError, TypeError):
+            return frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stat:
+    pid: int
+    state: str
+    parent: int
+    group: int
+    ticks: int
+    started: int
+
+
+def _stat(pid: int) -> _Stat | None:
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The second field is the program's name in brackets and may itself hold brackets and blanks.
+    fields = text[text.rindex(")") + 2 :].split()
+    return _Stat(
+        pid=pid,
+        state=fields[0],
+        parent=int(fields[1]),
+        group=int(fields[2]),
+        ticks=int(fields[11]) + int(fields[12]),
+        started=int(fields[19]),
+    )
+
+
+def _all_stats() -> list[_Stat]:
+    found = (_stat(int(name)) for name in os.listdir(_PROC) if name.isdecimal())  # noqa: PTH208 - far faster
+    return [stat for stat in found if stat is not None]
+
+
+def _member(stat: _Stat) -> Member:
+    arguments = _arguments(stat.pid)
+    # stub <model path> <region> <size> <growth> <parent> <backend> <handle> <instance> <runtime directory>
+    if len(arguments) > 2 and Path(arguments[0]).name == STUB_PROGRAM:
+        path = Path(arguments[1])
+        return Member(stat.pid, stat.started, path.parent.parent.name, arguments[2])
+    return Member(stat.pid, stat.started)
+
+
+def _arguments(pid: int) -> list[str]:
+    try:
+        return (_PROC / str(pid) / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)

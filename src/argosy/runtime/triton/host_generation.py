@@ -1,0 +1,173 @@
+"""Hosts a `GenerationEngine`: many answers at once, each a stream of responses (decoupled models).
+
+Three threads meet here. Triton's calls `execute`, which reads the inputs (they die when it returns) and submits. The
+engine's calls `emit`, which only puts the chunk on a queue, so that a step never waits for a response's trip to Triton
+(0.1 to 0.3 ms). The sender thread sends; when chunks of one answer have piled up it sends them as one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from argosy.core.errors import ArgosyError
+from argosy.core.tensors import Tensor
+from argosy.engines.contract import Chunk, GenerationEngine
+from argosy.runtime.requests import decode_generation, encode_chunk
+from argosy.runtime.triton.host_errors import triton_error, unexpected
+from argosy.runtime.triton.host_metrics import EngineGauges
+
+_CANCEL_POLL_SECONDS = 0.05
+"""How often each running request is asked whether its client left; one question costs about 5 us of processor."""
+_JOIN_SECONDS = 5.0
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """One request's way back to its client."""
+
+    sender: Any
+    outputs: frozenset[str]
+    handle: int = 0
+
+
+class GenerationHost:
+    """Translates between Triton's decoupled requests and the engine's generations."""
+
+    def __init__(self, pb_utils: Any, engine: GenerationEngine, labels: Mapping[str, str]) -> None:
+        self._pb_utils = pb_utils
+        self._engine = engine
+        self._gauges = EngineGauges(pb_utils, engine, labels)
+        self._streams: set[_Stream] = set()
+        self._chunks: queue.SimpleQueue[tuple[_Stream, Chunk] | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._guarded(work), name=f"argosy-{name}", daemon=True)
+            for name, work in (("send", self._send_chunks), ("watch", self._watch))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def execute(self, requests: Sequence[Any]) -> None:
+        """Submit every request; the responses follow from the sender thread."""
+        for request in requests:
+            stream = _Stream(request.get_response_sender(), frozenset(request.requested_output_names()))
+            self._streams.add(stream)
+            try:
+                self._submit(request, stream)
+            except ArgosyError as error:
+                self._chunks.put((stream, Chunk(error=error)))
+            except Exception as error:  # noqa: BLE001 - an exception here would end the stub
+                self._chunks.put((stream, Chunk(error=unexpected(error))))
+
+    def stop(self) -> None:
+        """Stop the engine, which ends every generation; send their ends; end the threads."""
+        self._engine.stop()
+        self._stopping.set()
+        self._chunks.put(None)
+        for thread in self._threads:
+            thread.join(_JOIN_SECONDS)
+        self._gauges.close()
+
+    def _submit(self, request: Any, stream: _Stream) -> None:
+        inputs = {tensor.name(): _owned(tensor.as_numpy()) for tensor in request.inputs()}
+        put = self._chunks.put
+        stream.handle = self._engine.submit(decode_generation(inputs), lambda chunk: put((stream, chunk)))
+
+    def _send_chunks(self) -> None:
+        while (item := self._chunks.get()) is not None:
+            for stream, chunk in merge(item, self._waiting()):
+                self._send(stream, chunk)
+
+    def _waiting(self) -> list[tuple[_Stream, Chunk]]:
+        """Whatever else has piled up; the stop mark goes back for the next round."""
+        items = []
+        try:
+            while (item := self._chunks.get_nowait()) is not None:
+                items.append(item)
+            self._chunks.put(None)
+        except queue.Empty:
+            pass
+        return items
+
+    def _send(self, stream: _Stream, chunk: Chunk) -> None:
+        if stream not in self._streams:
+            return
+        pb_utils = self._pb_utils
+        if chunk.last:
+            self._streams.discard(stream)
+        try:
+            stream.sender.send(
+                self._response(stream, chunk),
+                flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL if chunk.last else 0,
+            )
+        except Exception as error:  # noqa: BLE001 - the stub raises its own types; an escape would end it
+            unexpected(error)
+            self._streams.discard(stream)
+            self._engine.cancel(stream.handle)
+
+    def _response(self, stream: _Stream, chunk: Chunk) -> Any:
+        pb_utils = self._pb_utils
+        if chunk.error is not None:
+            return pb_utils.InferenceResponse(error=triton_error(pb_utils, chunk.error))
+        tensors = encode_chunk(chunk)
+        return pb_utils.InferenceResponse(
+            [pb_utils.Tensor(name, tensor) for name, tensor in tensors.items() if name in stream.outputs]
+        )
+
+    def _watch(self) -> None:
+        """Cancel what no client waits for any more, and refresh the gauges."""
+        for tick in itertools.count():
+            if self._stopping.wait(_CANCEL_POLL_SECONDS):
+                return
+            for stream in tuple(self._streams):
+                if stream.handle and stream.sender.is_cancelled():
+                    self._engine.cancel(stream.handle)
+            if tick % 10 == 0:
+                self._gauges.refresh()
+
+    def _guarded(self, work: Callable[[], None]) -> Callable[[], None]:
+        """A thread body that logs a defect and begins again; an exception in a thread would end the stub."""
+
+        def run() -> None:
+            while not self._finished(work):
+                pass
+
+        return run
+
+    def _finished(self, work: Callable[[], None]) -> bool:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - see `_guarded`
+            unexpected(error)
+            return self._stopping.is_set()
+        return True
+
+
+def merge(first: tuple[_Key, Chunk], rest: Sequence[tuple[_Key, Chunk]]) -> list[tuple[_Key, Chunk]]:
+    """Join the chunks of each stream into one, in order of each stream's first.
+
+    An error stays a chunk of its own, because a response cannot hold both text and error.
+    """
+    merged: dict[_Key, Chunk] = {}
+    ended: list[tuple[_Key, Chunk]] = []
+    for stream, chunk in (first, *rest):
+        if chunk.error is not None:
+            ended.append((stream, chunk))
+        elif stream in merged:
+            merged[stream] = replace(chunk, text=merged[stream].text + chunk.text)
+        else:
+            merged[stream] = chunk
+    return [*merged.items(), *ended]
+
+
+def _owned(tensor: Tensor) -> Tensor:
+    """A copy where the array is a view of shared memory that dies when `execute` returns."""
+    return tensor if tensor.dtype == np.object_ else tensor.copy()

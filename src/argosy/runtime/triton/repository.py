@@ -1,0 +1,61 @@
+"""Render the private model repository that Triton reads: configs copied and completed, model files linked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from argosy.store.entries import CONFIG_FILE, SPEC_FILE, ModelEntry
+
+
+def render_repository(directory: Path, entries: Iterable[ModelEntry], parameters: Mapping[str, str]) -> Path:
+    """Write the repository of `entries` into `directory`, replacing what was there.
+
+    Args:
+        directory: made readable by this user only.
+        entries: each becomes a folder named like the model.
+        parameters: what the host must know (threads, …), appended to every `config.pbtxt`; an entry's own
+            parameter of the same name wins.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True, mode=0o700)
+    for entry in entries:
+        render_model(directory, entry, parameters)
+    return directory
+
+
+def render_model(directory: Path, entry: ModelEntry, parameters: Mapping[str, str]) -> Path:
+    """Write one model's folder into the repository at `directory`, replacing what was there."""
+    model = directory / entry.name
+    shutil.rmtree(model, ignore_errors=True)
+    model.mkdir(mode=0o700)
+    (model / SPEC_FILE).symlink_to((entry.directory / SPEC_FILE).resolve())
+    for version in entry.versions:
+        (model / str(version)).symlink_to((entry.directory / str(version)).resolve(), target_is_directory=True)
+    text = (entry.directory / CONFIG_FILE).read_text(encoding="utf-8")
+    # Written last and renamed: Triton takes a folder for a model when it sees the config.
+    staged = model / f".{CONFIG_FILE}"
+    staged.write_text(complete_config(text, parameters), encoding="utf-8")
+    staged.rename(model / CONFIG_FILE)
+    return model
+
+
+def remove_model(directory: Path, name: str) -> None:
+    """Take one model's folder out of the repository; links are removed, never what they point to."""
+    shutil.rmtree(directory / name, ignore_errors=True)
+
+
+def complete_config(text: str, parameters: Mapping[str, str]) -> str:
+    """`config.pbtxt` with the host's parameters put before the entry's own, so that the entry's win.
+
+    Triton's text format keeps the last value of a repeated map key.
+    """
+    lines = [
+        f"parameters {{ key: {json.dumps(key)} value {{ string_value: {json.dumps(value)} }} }}"
+        for key, value in sorted(parameters.items())
+    ]
+    if not lines:
+        return text
+    return "\n".join(["# The host's parameters; the model's own config follows.", *lines, "", text])
