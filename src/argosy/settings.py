@@ -220,7 +220,7 @@ class Settings:
         "", _text, "runtime", "gRPC address host:port of a Triton that somebody else runs; none is started then.",
         "TRITON_SERVER_URL",
     )
-    run_dir: Path | None = _setting(
+    run_directory: Path | None = _setting(
         None, _path, "runtime", "Private folder for sockets, logs and the rendered model repository."
     )
     engine_threads: int = _setting(
@@ -251,11 +251,13 @@ class Loaded:
     Attributes:
         origins: field name to "flag --port", "ARGOSY_PORT", "argosy.toml" or "default".
         warnings: sentences for the operator, one per unknown variable or shadowed value.
+        environment: the variables the values were read from; standard folders are looked up here.
     """
 
     settings: Settings
     origins: Mapping[str, str]
     warnings: tuple[str, ...]
+    environment: Mapping[str, str]
 
     def rows(self) -> list[dict[str, str]]:
         """One row a setting for `argosy config`: name, value (secrets hidden), origin, variable, help, group."""
@@ -324,7 +326,7 @@ def load(
             origins[name] = str(file)
         else:
             origins[name] = "default"
-    return Loaded(Settings(**values), origins, tuple(warnings))
+    return Loaded(Settings(**values), origins, tuple(warnings), environment)
 
 
 def _parse(declaration: Declaration, raw: str, where: str) -> Any:

@@ -39,7 +39,7 @@ def command(models: tuple[str, ...], **flags: Any) -> None:
     console = Console(stderr=False, highlight=False)
     for warning in loaded.warnings:
         console.print(f"[yellow]warning:[/] {warning}")
-    chosen = plan(loaded.settings)
+    chosen = plan(loaded)
     uvloop.run(_serve(chosen, console))
 
 

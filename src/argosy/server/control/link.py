@@ -1,7 +1,8 @@
 """How the supervisor tells the gateway workers what is ready, and how they tell it what looks broken.
 
 One Unix socket in the private run directory; one JSON object a line. Supervisor to worker: a `RuntimeStatus`
-snapshot, at once on connection and at every change. Worker to supervisor: `{"suspect": model, "reason": text}`.
+snapshot, at once on connection and at every change. Worker to supervisor:
+`{"suspect": model, "reason": text, "address": of the runtime that was called}`.
 A worker that loses the link reports the runtime as stopped and tries again; it never serves on old news.
 """
 
@@ -23,7 +24,7 @@ _RECONNECT_SECONDS = 0.2
 _SEND_SECONDS = 5.0
 
 OnStatus = Callable[[RuntimeStatus], None]
-OnSuspect = Callable[[str, str], None]
+OnSuspect = Callable[[str, str, str], None]
 
 
 class StatusPublisher:
@@ -31,7 +32,7 @@ class StatusPublisher:
 
     Args:
         path: the socket to create; an old one is replaced.
-        on_suspect: called with model and reason when a worker saw an engine crash.
+        on_suspect: called with model, reason and runtime address when a worker saw an engine crash.
     """
 
     def __init__(self, path: Path, on_suspect: OnSuspect) -> None:
@@ -84,7 +85,7 @@ class StatusPublisher:
 
     def _hear(self, line: bytes) -> None:
         message = json.loads(line)
-        self._on_suspect(str(message["suspect"]), str(message["reason"]))
+        self._on_suspect(str(message["suspect"]), str(message["reason"]), str(message["address"]))
 
 
 class StatusFollower:
@@ -114,10 +115,11 @@ class StatusFollower:
             await self._task
         self._task = None
 
-    def suspect(self, model: str, reason: str) -> None:
+    def suspect(self, model: str, reason: str, address: str) -> None:
         """Tell the supervisor that `model` looks broken; dropped while the link is down, since it then knows."""
         if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(json.dumps({"suspect": model, "reason": reason}).encode() + b"\n")
+            message = {"suspect": model, "reason": reason, "address": address}
+            self._writer.write(json.dumps(message).encode() + b"\n")
 
     async def _follow(self) -> None:
         while True:

@@ -11,11 +11,12 @@ import contextlib
 import ctypes
 import json
 import logging
+import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -36,19 +37,28 @@ class WorkerOptions:
         count: how many, at least 1.
         configuration: plain data for each worker's standard input; `listener` is added.
         grace: seconds between TERM and KILL.
+        environment: variables added to this process's own.
     """
 
     command: Sequence[str]
     count: int
     configuration: Mapping[str, Any]
     grace: float
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class GatewayWorkers:
-    """Keeps `options.count` workers alive until `stop`."""
+    """Keeps `options.count` workers alive until `stop`.
 
-    def __init__(self, options: WorkerOptions, listener: socket.socket) -> None:
+    Args:
+        on_death: told the process id of a worker that ended unasked.
+    """
+
+    def __init__(
+        self, options: WorkerOptions, listener: socket.socket, on_death: Callable[[int], None] = lambda _pid: None
+    ) -> None:
         self._options = options
+        self._on_death = on_death
         self._listener = listener
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._keepers: list[asyncio.Task[None]] = []
@@ -96,7 +106,9 @@ class GatewayWorkers:
         backoff = _FIRST_BACKOFF
         while True:
             started = loop.time()
-            code = await self._processes[slot].wait()
+            process = self._processes[slot]
+            code = await process.wait()
+            self._on_death(process.pid)
             if loop.time() - started > _GOOD_AFTER_SECONDS:
                 backoff = _FIRST_BACKOFF
             log.error("Gateway worker %d ended with code %s; starting it again in %.1f s.", slot, code, backoff)
@@ -110,6 +122,7 @@ class GatewayWorkers:
             *self._options.command,
             stdin=asyncio.subprocess.PIPE,
             pass_fds=(descriptor,),
+            env={**os.environ, **self._options.environment},
             # Ctrl-C in a terminal reaches the whole foreground group; the drain is ours to order.
             start_new_session=True,
             preexec_fn=_die_with_parent,

@@ -16,13 +16,13 @@ class Recorder:
 
     def __init__(self) -> None:
         self.statuses: asyncio.Queue[RuntimeStatus] = asyncio.Queue()
-        self.suspects: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self.suspects: asyncio.Queue[tuple[str, str, str]] = asyncio.Queue()
 
     def on_status(self, status: RuntimeStatus) -> None:
         self.statuses.put_nowait(status)
 
-    def on_suspect(self, model: str, reason: str) -> None:
-        self.suspects.put_nowait((model, reason))
+    def on_suspect(self, model: str, reason: str, address: str) -> None:
+        self.suspects.put_nowait((model, reason, address))
 
     async def next_status(self) -> RuntimeStatus:
         return await asyncio.wait_for(self.statuses.get(), 10)
@@ -53,8 +53,8 @@ async def test_a_suspicion_reaches_the_supervisor(tmp_path: Path) -> None:
     publisher.publish(READY)
     await follower.start()
     await recorder.next_status()
-    follower.suspect("m", "stub is not healthy")
-    assert await asyncio.wait_for(recorder.suspects.get(), 10) == ("m", "stub is not healthy")
+    follower.suspect("m", "stub is not healthy", "unix:/x")
+    assert await asyncio.wait_for(recorder.suspects.get(), 10) == ("m", "stub is not healthy", "unix:/x")
     await follower.stop()
     await publisher.stop()
 
@@ -81,7 +81,7 @@ async def test_a_lost_link_means_stopped_and_heals_by_itself(tmp_path: Path) -> 
 
 async def test_stopping_twice_is_harmless(tmp_path: Path) -> None:
     """Both ends may be stopped again, and the socket is gone."""
-    publisher = StatusPublisher(tmp_path / "link.sock", lambda _model, _reason: None)
+    publisher = StatusPublisher(tmp_path / "link.sock", lambda *_: None)
     await publisher.start()
     await publisher.stop()
     await publisher.stop()

@@ -1,0 +1,1 @@
+"""Wire dialects, independent of one another, over what `http` shares."""

@@ -1,0 +1,166 @@
+"""The one parser of request bodies: strict JSON (RFC 8259, I-JSON's rules), then typed structs.
+
+Refused beyond what is not JSON: duplicate names, NaN and infinities, lone surrogates, invalid UTF-8 and nesting
+deeper than 64. Unknown top-level fields are reported, not refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, NoReturn, TypeVar
+
+import msgspec
+
+from argosy.core.errors import InvalidRequest, MalformedBody, UnsupportedParameter
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+DEEPEST = 64
+_LONGEST_REASON = 300
+_AT = re.compile(r"(?P<reason>.*?)(?: - at `(?:key in )?\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class BodyReader(Generic[T]):
+    """Turns bodies of one kind into structs.
+
+    Args:
+        kind: a msgspec struct; its fields are the known ones.
+        unsupported: known fields that cannot be honoured, with the values that ask for nothing.
+    """
+
+    def __init__(self, kind: type[T], unsupported: Mapping[str, tuple[Any, ...]] | None = None) -> None:
+        self._kind = kind
+        self._unsupported = dict(unsupported or {})
+        self._known = frozenset(kind.__struct_encode_fields__) | self._unsupported.keys()
+        self._choices = _choices(kind)
+
+    @property
+    def kind(self) -> type[T]:
+        """The struct."""
+        return self._kind
+
+    def read(self, body: bytes) -> tuple[T, list[str]]:
+        """The struct a body spells, and the names of the fields it has beyond the known ones.
+
+        Raises:
+            MalformedBody: not strict JSON.
+            InvalidRequest: a field is missing or has a wrong type or value; `param` names it.
+            UnsupportedParameter: a field asks for what cannot be done; `param` names it.
+        """
+        value = parse(body)
+        if type(value) is not dict:
+            raise InvalidRequest("The body must be a JSON object.")
+        for name in self._unsupported.keys() & value.keys():
+            if value[name] not in self._unsupported[name]:
+                raise UnsupportedParameter(f"'{name}' is not supported here. Leave it out.", param=name)
+        try:
+            struct = msgspec.convert(value, self._kind)
+        except msgspec.ValidationError as error:
+            raise self._explained(str(error)) from None
+        unknown = value.keys() - self._known
+        return struct, sorted(unknown) if unknown else []
+
+    def _explained(self, text: str) -> InvalidRequest:
+        match = _AT.fullmatch(text)
+        reason, path = (match["reason"], match["path"] or "") if match else (text, "")
+        missing = _MISSING.fullmatch(reason)
+        if missing:
+            param = f"{path}.{missing['field']}" if path else missing["field"]
+            return InvalidRequest(f"'{param}' is missing.", param=param)
+        choices = self._choices.get(path)
+        if choices:
+            reason = f"Expected one of {choices}"
+        message = reason.replace("`", "").replace("array", "list")[:_LONGEST_REASON]
+        return InvalidRequest(f"'{path}': {message}." if path else f"{message}.", param=path or None)
+
+
+def parse(body: bytes) -> Any:
+    """The value of a strict JSON text.
+
+    Raises:
+        MalformedBody: it is not one; the message says where or why.
+    """
+    try:
+        value = _DECODER.decode(body.decode())
+    except UnicodeDecodeError:
+        raise MalformedBody("The body is not UTF-8. Send JSON in UTF-8.") from None
+    except RecursionError:
+        raise _too_deep() from None
+    except json.JSONDecodeError as error:
+        if not body.strip():
+            raise MalformedBody("The body is empty. Send a JSON object.") from None
+        where = f"line {error.lineno}, column {error.colno}"
+        raise MalformedBody(f"The body is not JSON: {error.msg} at {where}.") from None
+    except ValueError:
+        # Python refuses to convert integers of thousands of digits.
+        raise MalformedBody("The body holds a number with too many digits.") from None
+    if body.count(b"[") + body.count(b"{") > DEEPEST:
+        _check_depth(value)
+    if b"\\u" in body and _SURROGATE.search(body):
+        _check_surrogates(value)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise MalformedBody(f"The body has the name {twice[:64]!r} twice in one object.")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise MalformedBody("The body holds a number that is too large.")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise MalformedBody(f"The body holds {name}, which is not JSON.")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant)
+
+
+def _too_deep() -> MalformedBody:
+    return MalformedBody(f"The body is nested deeper than {DEEPEST} levels.")
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [child for node in level for child in _children(node) if type(child) in {list, dict}]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _children(node: Any) -> Iterable[Any]:
+    return node.values() if type(node) is dict else node
+
+
+def _check_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise MalformedBody("The body holds half of a surrogate pair (\\ud800 to \\udfff).") from None
+
+
+def _choices(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """The allowed values of each top-level field that has a fixed list of them, in words."""
+    info = msgspec.inspect.type_info(kind)
+    fields = info.fields if isinstance(info, msgspec.inspect.StructType) else ()
+    found = {}
+    for field in fields:
+        options = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
+        values = [value for option in options for value in getattr(option, "values", ())]
+        if values:
+            found[field.encode_name] = ", ".join(map(str, values))
+    return found

@@ -1,0 +1,1 @@
+"""The NIM dialect: ranking, health, version and metrics."""

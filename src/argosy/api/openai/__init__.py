@@ -1,0 +1,1 @@
+"""The OpenAI dialect, with vLLM's `/v1/classify`."""

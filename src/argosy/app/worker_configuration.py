@@ -1,0 +1,49 @@
+"""What the supervisor tells a gateway worker, as plain data on its standard input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfiguration:
+    """One worker's share of the settings.
+
+    Attributes:
+        entries: folders of the model store entries to serve.
+        link: the supervisor's status socket.
+        workers: how many workers share the limits.
+        keys: API key by name; empty when everybody may ask. Never shown.
+        listener: descriptor of the inherited listening socket.
+        slot: this worker's number.
+    """
+
+    entries: tuple[str, ...]
+    link: str
+    workers: int
+    keys: dict[str, str]
+    max_body_bytes: int
+    max_concurrent: int
+    max_queue: int
+    max_queue_bytes: int
+    request_timeout: float
+    drain_timeout: float
+    log_level: str
+    log_format: str
+    log_requests: bool
+    listener: int = -1
+    slot: int = 0
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> WorkerConfiguration:
+        """The inverse of `to_mapping`."""
+        return cls(**{**data, "entries": tuple(data["entries"])})
+
+    def __repr__(self) -> str:
+        return f"WorkerConfiguration(slot={self.slot}, entries={len(self.entries)}, keys={len(self.keys)})"

@@ -1,0 +1,106 @@
+"""`argosy models`: what is in the model store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from argosy.server.artifacts.places import model_stores
+from argosy.server.artifacts.resolve import Selection, survey
+from argosy.settings import load
+from argosy.store.entries import ModelEntry
+
+
+@click.command("models")
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder with model store entries; may be given again. Default: the configured store.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def command(stores: tuple[Path, ...], as_json: bool) -> None:
+    """List the models in the store: what each does, how it runs, and how accurate it was measured to be.
+
+    \b
+    argosy models
+    argosy models --store ./my-models --json
+    """
+    chosen = stores or model_stores(load().settings.model_store)
+    selection = survey(chosen)
+    if as_json:
+        click.echo(orjson.dumps(_document(selection), option=orjson.OPT_INDENT_2))
+        return
+    _print(selection, chosen, Console())
+
+
+def _document(selection: Selection) -> dict[str, Any]:
+    return {
+        "models": [_row(entry) for entry in selection.entries],
+        "problems": [
+            {"directory": str(problem.directory), "message": problem.message} for problem in selection.problems
+        ],
+    }
+
+
+def _row(entry: ModelEntry) -> dict[str, Any]:
+    spec = entry.spec
+    return {
+        "name": spec.name,
+        "task": spec.task.value,
+        "engine": spec.engine,
+        "profile": spec.profile.label,
+        "bytes": _size(entry.directory),
+        "versions": list(entry.versions),
+        "license": spec.license,
+        "description": spec.description,
+        "accuracy": dict(spec.accuracy),
+        "directory": str(entry.directory),
+    }
+
+
+def _size(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def _print(selection: Selection, stores: tuple[Path, ...], console: Console) -> None:
+    if selection.entries:
+        console.print(_table(selection))
+    else:
+        console.print(f"No models in {', '.join(map(str, stores))}.", markup=False)
+    for problem in selection.problems:
+        console.print(f"problem: {problem.message}", style="yellow", markup=False)
+
+
+def _table(selection: Selection) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("model", "task", "engine", "profile", "size", "versions", "licence", "accuracy"):
+        table.add_column(column, justify="right" if column == "size" else "left", overflow="fold")
+    for row in map(_row, selection.entries):
+        size = f"{row['bytes'] / (1 << 20):.1f} MiB"
+        versions = ", ".join(map(str, row["versions"]))
+        cells = (row["name"], row["task"], row["engine"], row["profile"], size, versions, row["license"])
+        # Names and figures come from files: brackets in them are not markup.
+        table.add_row(*(escape(cell) for cell in (*cells, _brief(row["accuracy"]))))
+    return table
+
+
+def _brief(accuracy: Mapping[str, Any], most: int = 3) -> str:
+    """The first few figures, as `name 0.9995`; nested tables are opened."""
+    figures: list[str] = []
+    pending = list(accuracy.items())
+    while pending and len(figures) < most:
+        name, value = pending.pop(0)
+        if isinstance(value, Mapping):
+            pending = [(f"{name}.{key}", item) for key, item in value.items()] + pending
+        elif isinstance(value, int | float):
+            figures.append(f"{name} {value:.4g}")
+    return ", ".join(figures) or "not measured"

@@ -1,0 +1,1 @@
+"""Policy and life cycle; knows no web framework and no wire format."""

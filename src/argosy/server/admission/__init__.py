@@ -1,0 +1,1 @@
+"""How much may be asked at once, and until when."""

@@ -1,0 +1,1 @@
+"""What is served, by name, and how it stands."""

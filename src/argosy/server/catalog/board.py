@@ -1,0 +1,91 @@
+"""How the runtime and its models stand, as last heard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from argosy.core.errors import ModelNotReady
+from argosy.core.status import ModelState, RuntimeState, RuntimeStatus
+
+_WORDS = {
+    ModelState.LOADING: "is loading",
+    ModelState.FENCED: "is being repaired",
+    ModelState.FAILED: "failed to load",
+    ModelState.READY: "is ready",
+}
+_RUNTIME = {
+    RuntimeState.STARTING: "the serving runtime is starting",
+    RuntimeState.FENCED: "the serving runtime is being repaired",
+    RuntimeState.BACKOFF: "the serving runtime waits before its next start",
+    RuntimeState.FAILED: "the serving runtime keeps failing and was given up; read the server's log",
+    RuntimeState.STOPPED: "the serving runtime is stopped",
+}
+
+
+class StatusBoard:
+    """Holds the newest `RuntimeStatus`; whoever hears one calls `update`.
+
+    Args:
+        on_update: told of every new status, after it is in force.
+    """
+
+    def __init__(self, on_update: Callable[[RuntimeStatus], None] | None = None) -> None:
+        self._on_update = on_update
+        self._status = RuntimeStatus(RuntimeState.STARTING)
+        self._ready: frozenset[str] = frozenset()
+
+    @property
+    def status(self) -> RuntimeStatus:
+        """The newest snapshot."""
+        return self._status
+
+    @property
+    def ready(self) -> bool:
+        """Whether every wanted model answers."""
+        return self._status.ready
+
+    def update(self, status: RuntimeStatus) -> None:
+        """Take over a newer snapshot."""
+        self._status = status
+        # A model takes requests while others still load.
+        running = status.state in {RuntimeState.STARTING, RuntimeState.READY}
+        models = status.models.items() if running else ()
+        self._ready = frozenset(name for name, model in models if model.state is ModelState.READY)
+        if self._on_update is not None:
+            self._on_update(status)
+
+    def check(self, model: str) -> None:
+        """Refuse a model that cannot take a request now.
+
+        Raises:
+            ModelNotReady: with the reason in words and when to try again.
+        """
+        if model not in self._ready:
+            raise self._not_ready(model)
+
+    def explain(self) -> str:
+        """One sentence on what keeps the server from being ready."""
+        causes = []
+        if self._status.state is not RuntimeState.READY:
+            causes.append(_with_reason(_RUNTIME[self._status.state], self._status.reason))
+        causes += [
+            _with_reason(f"model '{model.name}' {_WORDS[model.state]}", model.reason)
+            for model in self._status.models.values()
+            if model.state is not ModelState.READY
+        ]
+        return f"Not ready: {'; '.join(causes) or 'no model has reported yet'}."
+
+    def _not_ready(self, name: str) -> ModelNotReady:
+        model = self._status.models.get(name)
+        if self._status.state is not RuntimeState.READY:
+            why = _with_reason(_RUNTIME[self._status.state], self._status.reason)
+            text = f"Model '{name}' cannot answer now: {why}. Try again shortly."
+        elif model is None:
+            text = f"Model '{name}' is not loaded yet. Try again shortly."
+        else:
+            text = f"Model '{name}' {_with_reason(_WORDS[model.state], model.reason)}. Try again shortly."
+        return ModelNotReady(text, param="model", retry_after=max(1.0, self._status.retry_after))
+
+
+def _with_reason(text: str, reason: str) -> str:
+    return f"{text} ({reason.rstrip('.')})" if reason else text

@@ -1,0 +1,1 @@
+"""From texts and prompts to tensors and back, one class per task."""

@@ -1,0 +1,106 @@
+"""The one way from the server to the runtime: readiness, admission, crash reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import TypeVar, cast
+
+from argosy.core.errors import EngineCrashed, EngineError
+from argosy.core.tensors import Tensor
+from argosy.runtime.contract import InferenceClient, InferRequest, InferResponse
+from argosy.server.admission.admission import Admission
+from argosy.server.admission.lane import Ticket
+from argosy.server.catalog.board import StatusBoard
+from argosy.server.dataplane.call import Call
+
+T = TypeVar("T")
+OnCrash = Callable[[str, str], None]
+"""Told the model and the reason each time an engine was seen to crash."""
+
+
+class Dispatcher:
+    """Sends requests to the runtime on behalf of every task.
+
+    Guarantees: a request to a model that is not ready never leaves; one that was not admitted never leaves; a
+    crash is reported once for each call that saw it.
+    """
+
+    def __init__(
+        self, client: InferenceClient, board: StatusBoard, admission: Admission, on_crash: OnCrash | None = None
+    ) -> None:
+        self._client = client
+        self._board = board
+        self._admission = admission
+        self._on_crash = on_crash
+
+    async def admit(self, model: str, call: Call, slots: int = 1) -> Ticket:
+        """Slots for up to `slots` engine calls at once; the caller releases the ticket.
+
+        Raises:
+            ModelNotReady: the model cannot take requests, or stopped being able to while this one waited.
+            Overloaded: the queue is full.
+            DeadlineExceeded: the deadline passed in the queue.
+        """
+        self._board.check(model)
+        ticket = await self._admission.enter(model, call.deadline, call.size, slots)
+        try:
+            self._board.check(model)
+        except BaseException:
+            ticket.release()
+            raise
+        return ticket
+
+    async def infer(self, request: InferRequest) -> InferResponse:
+        """One engine call; the caller holds a ticket."""
+        try:
+            return await self._client.infer(request)
+        except EngineCrashed as crash:
+            self._report(request.model, crash)
+            raise
+
+    async def stream(self, request: InferRequest) -> AsyncGenerator[InferResponse, None]:
+        """One decoupled engine call; the caller holds a ticket and closes the iterator."""
+        try:
+            # The contract's iterators are generators; closing one cancels its call.
+            async with aclosing(cast("AsyncGenerator[InferResponse, None]", self._client.stream(request))) as answers:
+                async for answer in answers:
+                    yield answer
+        except EngineCrashed as crash:
+            self._report(request.model, crash)
+            raise
+
+    def _report(self, model: str, crash: EngineCrashed) -> None:
+        if self._on_crash is not None:
+            self._on_crash(model, crash.message)
+
+
+async def run_parallel(calls: Sequence[Callable[[], Awaitable[T]]], limit: int) -> list[T]:
+    """The results of `calls` in order, at most `limit` at once; the first error cancels the rest and is raised."""
+    results: dict[int, T] = {}
+    work = iter(enumerate(calls))
+
+    async def take_turns() -> None:
+        for index, call in work:
+            results[index] = await call()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(limit, len(calls))):
+                group.create_task(take_turns())
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [results[index] for index in range(len(calls))]
+
+
+def output(response: InferResponse, name: str) -> Tensor:
+    """The named output of a response.
+
+    Raises:
+        EngineError: the engine left it out.
+    """
+    try:
+        return response.outputs[name]
+    except KeyError:
+        raise EngineError(f"The model's answer lacks the output '{name}'.") from None

@@ -1,0 +1,66 @@
+"""A query against passages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from argosy.core.tensors import Tensor, text_tensor
+from argosy.server.catalog.catalog import ServedModel
+from argosy.server.dataplane.call import Call
+from argosy.server.dataplane.dispatch import output
+from argosy.server.dataplane.encode import Encoding, text_parameters, total_tokens
+from argosy.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How passages answer a query.
+
+    Attributes:
+        order: indices of the passages, best first; equal scores keep the caller's order.
+        logits: FP32 [passages], in the caller's order.
+        tokens: tokens the network read.
+    """
+
+    order: NDArray[np.intp]
+    logits: NDArray[np.float32]
+    tokens: int
+
+
+class Ranker:
+    """Scores passages."""
+
+    def __init__(self, encoding: Encoding, metrics: Metrics) -> None:
+        self._encoding = encoding
+        self._metrics = metrics
+
+    async def rank(
+        self, model: ServedModel, query: str, passages: Sequence[str], call: Call, *, truncate: str | None = None
+    ) -> Ranking:
+        """Score every passage against the query.
+
+        Args:
+            model: a `rank` model.
+            query: the question.
+            passages: at least one.
+            call: deadline and identity of the request.
+            truncate: what to do with too long an input: `NONE` (refuse), `START` or `END`.
+
+        Raises:
+            InvalidRequest: the engine refuses an input.
+            Unavailable, DeadlineExceeded, EngineError: as the runtime's contract says.
+        """
+
+        def rows(start: int, stop: int) -> Mapping[str, Tensor]:
+            part = list(passages[start:stop])
+            return {"query": text_tensor([query] * len(part)), "passage": text_tensor(part)}
+
+        answers = await self._encoding.run(model, len(passages), rows, text_parameters(truncate), call)
+        logits = np.concatenate([output(answer, "logit").reshape(-1) for answer in answers])
+        tokens = total_tokens(answers)
+        self._metrics.model(model.root).prompt_tokens.inc(tokens)
+        return Ranking(np.argsort(-logits, kind="stable"), logits, tokens)

@@ -1,0 +1,1 @@
+"""Chat templates, rendered apart from the server."""
