@@ -1,0 +1,112 @@
+"""Make a model store entry out of a file or folder that a user names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from argosy.core.errors import InvalidModelEntry
+from argosy.core.models import check_name
+from argosy.server.artifacts import staging
+from argosy.server.artifacts.fingerprint import fingerprint
+from argosy.server.artifacts.kinds.encoder import is_encoder, plan_encoder
+from argosy.server.artifacts.kinds.entry import plan_renamed, read_foreign_entry
+from argosy.server.artifacts.kinds.gguf import is_gguf, plan_gguf
+from argosy.server.artifacts.kinds.language_model import is_language_model, plan_language_model
+from argosy.server.artifacts.kinds.network import find_network, is_network, network_files, plan_network
+from argosy.server.artifacts.naming import default_name
+from argosy.server.artifacts.plan import Plan
+from argosy.server.artifacts.refusals import check_no_remote_code, refuse_file, refuse_folder
+from argosy.server.artifacts.source import Source
+from argosy.store.entries import SPEC_FILE, ModelEntry
+
+Origin = Mapping[str, Any]
+
+
+def adopt(path: Path, cache: Path, name: str | None = None) -> ModelEntry:
+    """An entry that serves what is at `path`.
+
+    A folder that is an entry already is used where it is. Everything else gets an entry in `<cache>/store`, made
+    anew only when the source has changed. No code of the source is run and no pickle is opened.
+
+    Args:
+        path: a file or a folder.
+        cache: created when needed.
+        name: what clients call the model; None makes one from the path.
+
+    Raises:
+        InvalidModelEntry: the source cannot be served; the message says what to do instead.
+        MissingRequirement: a library that reads the source is not installed.
+        ConfigurationError: the cache cannot be written.
+    """
+    path = path.expanduser()
+    if not path.exists():
+        raise InvalidModelEntry(f"{path} does not exist.")
+    if (path / SPEC_FILE).is_file():
+        entry = read_foreign_entry(path)
+        if name in {None, entry.name}:
+            return entry
+    name = default_name(path) if name is None else name
+    check_name(name)
+    mark = fingerprint(path, _companions(path))
+    if (known := staging.reusable(cache, name, mark)) is not None:
+        return known
+    origin = {"adopted": path.absolute().name, "fingerprint": mark}
+    return staging.build(cache, _plan(path, name, origin))
+
+
+def _plan(path: Path, name: str, origin: Origin) -> Plan:
+    return _plan_file(path, name, origin) if path.is_file() else _plan_folder(Source(path), name, origin)
+
+
+def _plan_file(path: Path, name: str, origin: Origin) -> Plan:
+    if is_gguf(path):
+        return plan_gguf(path, name, origin)
+    if is_network(path):
+        return plan_network(path, name, origin)
+    raise refuse_file(path)
+
+
+def _plan_folder(source: Source, name: str, origin: Origin) -> Plan:
+    if (source.root / SPEC_FILE).is_file():
+        return plan_renamed(source.root, name, origin)
+    check_no_remote_code(source)
+    kinds: tuple[tuple[Callable[[Source], object], Callable[[Source, str, Origin], Plan]], ...] = (
+        (is_language_model, plan_language_model),
+        (is_encoder, plan_encoder),
+        (find_network, _plan_bare),
+        (_only_gguf, _plan_only_gguf),
+    )
+    for fits, plan in kinds:
+        if fits(source):
+            return plan(source, name, origin)
+    raise refuse_folder(source)
+
+
+def _plan_bare(source: Source, name: str, origin: Origin) -> Plan:
+    path = find_network(source)
+    if path is None:
+        raise refuse_folder(source)
+    return plan_network(path, name, origin)
+
+
+def _only_gguf(source: Source) -> Path | None:
+    found = [path.name for path in source.root.iterdir() if is_gguf(path)]
+    return source.find(found[0]) if len(found) == 1 else None
+
+
+def _plan_only_gguf(source: Source, name: str, origin: Origin) -> Plan:
+    path = _only_gguf(source)
+    if path is None:
+        raise refuse_folder(source)
+    return plan_gguf(path, name, origin)
+
+
+def _companions(path: Path) -> list[Path] | None:
+    """The files that make up a single-file source; None for a folder."""
+    if path.is_dir():
+        return [found for found in path.rglob("*") if found.is_file()] if (path / SPEC_FILE).is_file() else None
+    if is_network(path):
+        return list(network_files(path)[0].values())
+    return [path]

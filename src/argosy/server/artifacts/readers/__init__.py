@@ -1,0 +1,1 @@
+"""Readers of model file formats. They take untrusted files: everything is bounded and nothing is executed."""

@@ -1,0 +1,104 @@
+"""What is never adopted, and what to do instead."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+
+from argosy.core.errors import InvalidModelEntry
+from argosy.server.artifacts.source import Source
+
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".npz", ".joblib")
+_OTHER_FORMATS = {
+    ".keras": "tf2onnx",
+    ".h5": "tf2onnx",
+    ".tflite": "tf2onnx",
+    ".pb": "tf2onnx",
+    ".plan": "the original model",
+    ".engine": "the original model",
+}
+_REMOTE_CODE = (
+    "modeling_*.py",
+    "configuration_*.py",
+    "tokenization_*.py",
+    "processing_*.py",
+    "custom_*.py",
+    "model.py",
+)
+_CONFIGS = ("config.json", "tokenizer_config.json", "processor_config.json", "preprocessor_config.json")
+
+
+def check_no_remote_code(source: Source) -> None:
+    """Refuse a folder whose configs or files ask a loader to run code of the model's own.
+
+    A Python file that no loader looks for (a training script kept for reference) is left alone: nothing opens it.
+
+    Raises:
+        InvalidModelEntry: the message names the file.
+    """
+    for config in _CONFIGS:
+        if "auto_map" in source.json(config):
+            raise InvalidModelEntry(
+                f"{source.root / config} has an auto_map: the model needs code of its own, which is never run. "
+                "Use a model whose architecture is part of the transformers library."
+            )
+    for path in sorted(source.root.glob("*.py")):
+        if any(fnmatch.fnmatchcase(path.name, pattern) for pattern in _REMOTE_CODE):
+            raise InvalidModelEntry(
+                f"{path} is code that came with the model, which is never run. Use a model without it."
+            )
+
+
+def refuse_file(path: Path) -> InvalidModelEntry:
+    """Why the single file `path` cannot be served."""
+    suffix = path.suffix.lower()
+    if suffix in _PICKLES:
+        return InvalidModelEntry(
+            f"{path} is a format that can carry code (pickle) and is never opened. Convert the model where you trust "
+            f"it and serve the result: {_export(path.parent)}"
+        )
+    if suffix == ".safetensors":
+        return InvalidModelEntry(f"{path} holds weights without a network. Export the model: {_export(path.parent)}")
+    if suffix in _OTHER_FORMATS:
+        return InvalidModelEntry(
+            f"{path} is not a format that runs here. Convert it to ONNX ({_OTHER_FORMATS[suffix]})."
+        )
+    return InvalidModelEntry(f"{path} is not a model file that runs here; known are .onnx, .xml (OpenVINO) and .gguf.")
+
+
+def refuse_folder(source: Source) -> InvalidModelEntry:
+    """Why the folder cannot be served."""
+    root = source.root
+    suffixes = {path.suffix.lower() for path in root.iterdir()}
+    command = _export(root, source)
+    if source.find("openvino_language_model.xml") or source.find("openvino_encoder_model.xml"):
+        return InvalidModelEntry(
+            f"{root} is a model of several networks (vision or encoder-decoder); they do not run here."
+        )
+    if ".safetensors" in suffixes:
+        return InvalidModelEntry(
+            f"{root} holds weights without a network. Export it once and serve the result: {command}"
+        )
+    if suffixes.intersection(_PICKLES):
+        return InvalidModelEntry(
+            f"{root} holds only weights in a format that can carry code (pickle), which is never opened. Convert the "
+            f"model where you trust it and serve the result: {command}"
+        )
+    if ".gguf" in suffixes:
+        return InvalidModelEntry(f"{root} holds several .gguf files; name one of them.")
+    return InvalidModelEntry(
+        f"{root} holds no model. Expected argosy.yaml (a store entry), openvino_model.xml, model.onnx or a .gguf file."
+    )
+
+
+def _export(root: Path, source: Source | None = None) -> str:
+    architectures = (source or Source(root)).json("config.json").get("architectures") or []
+    names = " ".join(map(str, architectures)) if isinstance(architectures, list) else ""
+    target = f"{root.name or 'model'}-openvino"
+    if "ForCausalLM" in names:
+        task = "text-generation-with-past --weight-format int8"
+    elif "ForSequenceClassification" in names:
+        task = "text-classification"
+    else:
+        task = "feature-extraction"
+    return f"optimum-cli export openvino --model {root} --task {task} {target}"

@@ -1,0 +1,1 @@
+"""What `argosy doctor` looks at; one small module for each subject."""
