@@ -97,8 +97,8 @@ class Running:
 
 
 def shared_memory() -> set[str]:
-    """Names of the regions Triton's python backend keeps in /dev/shm."""
-    return {path.name for path in Path("/dev/shm").glob("triton_python_backend_shm_region_*")}
+    """Names of the regions that Triton keeps in /dev/shm for its model processes."""
+    return {path.name for path in Path("/dev/shm").glob("triton_*_backend_shm_region_*")}
 
 
 def free_port() -> int:
@@ -136,7 +136,7 @@ def start(folder: Path, arguments: Sequence[str] = (), environment: dict[str, st
         "serve",
         "--port",
         str(port),
-        "--run-dir",
+        "--run-directory",
         str(folder / "run"),
         *arguments,
     ]

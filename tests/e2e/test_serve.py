@@ -145,7 +145,7 @@ def test_a_second_instance_on_one_run_folder_is_refused(tmp_path: Path) -> None:
         running.wait_ready()
         second = tmp_path / "second"
         second.mkdir()
-        output = refused(second, "minilm-sentiment", "--run-dir", str(running.run_dir))
+        output = refused(second, "minilm-sentiment", "--run-directory", str(running.run_dir))
         assert "run" in output
         assert running.ready()
 
@@ -189,10 +189,10 @@ def test_a_bad_variable_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="needs setpriv to drop root")
 def test_a_home_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     """With nowhere to put the run folder, the message says which flag helps."""
-    command = [sys.executable, "-m", "argosy", "serve", "--port", str(free_port()), "--run-dir", "/proc/argosy"]
+    command = [sys.executable, "-m", "argosy", "serve", "--port", str(free_port()), "--run-directory", "/proc/argosy"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode != 0
-    assert "--run-dir" in result.stderr + result.stdout
+    assert "--run-directory" in result.stderr + result.stdout
     assert "Traceback" not in result.stderr
 
 

@@ -12,6 +12,7 @@
     │   │   └── ModelNotFound
     │   ├── MethodNotAllowed
     │   ├── PayloadTooLarge
+    │   │   └── HeadersTooLarge
     │   ├── UnsupportedMediaType
     │   └── RequestTimeout           the client sent its body too slowly
     ├── Unavailable                  right request, wrong moment; carries retry_after
@@ -122,9 +123,15 @@ class MethodNotAllowed(RequestError):
 
 
 class PayloadTooLarge(RequestError):
-    """The body, a header or a list is over its limit."""
+    """The body or a list is over its limit."""
 
     code = "payload_too_large"
+
+
+class HeadersTooLarge(PayloadTooLarge):
+    """The headers are too many or too long."""
+
+    code = "headers_too_large"
 
 
 class UnsupportedMediaType(RequestError):
