@@ -23,9 +23,9 @@ from argosy.store.entries import ModelEntry
 from tests.suites.runtime_contract import GENEROUS, until_ready
 
 
-def regions() -> set[str]:
-    """Shared memory regions of Triton models on this machine."""
-    return {name for name in os.listdir("/dev/shm") if "_backend_shm_region_" in name}
+def all_regions() -> set[str]:
+    """Shared memory regions of every Triton model on this machine."""
+    return {path.name for path in Path("/dev/shm").glob("*_backend_shm_region_*")}
 
 
 @dataclass(slots=True)
@@ -36,21 +36,26 @@ class Served:
     client: TritonClient
     run_directory: Path
     heard: list[RuntimeStatus] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
 
     @property
     def stubs(self) -> dict[str, int]:
         """Process ids of the model processes by model."""
-        found = {}
+        found: dict[str, int] = {}
+        if not self.supervisor.pid:
+            return found
         for process in psutil.Process(self.supervisor.pid).children(recursive=True):
             command = process.cmdline()
             if command and Path(command[0]).name == STUB_PROGRAM:
                 found[Path(command[1]).parent.parent.name] = process.pid
         return found
 
-    @property
-    def regions(self) -> set[str]:
-        """Shared memory regions mapped by the model processes."""
-        return {name for pid in self.stubs.values() for name in regions() if name in _maps(pid)}
+    def note_regions(self) -> set[str]:
+        """Shared memory regions mapped by the model processes now; `seen` keeps them for the end."""
+        mapped = "".join(_maps(pid) for pid in self.stubs.values())
+        now = {name for name in all_regions() if name in mapped}
+        self.seen |= now
+        return now
 
     def kill(self, pid: int) -> None:
         """SIGKILL."""
@@ -60,10 +65,14 @@ class Served:
         """Wait until a newer generation is ready, and connect to it."""
         await until_ready(self.supervisor, after_generation)
         await self.client.connect(self.supervisor.status.address)
+        self.note_regions()
 
 
 def _maps(pid: int) -> str:
-    return Path(f"/proc/{pid}/maps").read_text()
+    try:
+        return Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return ""
 
 
 def left_over(run_directory: Path) -> list[str]:
@@ -89,27 +98,37 @@ def installation() -> TritonInstallation:
 Serve = Callable[..., AbstractAsyncContextManager[Served]]
 
 
+@asynccontextmanager
+async def serving(
+    installation: TritonInstallation,
+    run_directory: Path,
+    entries: Sequence[ModelEntry],
+    watch: WatchOptions | None = None,
+) -> AsyncIterator[Served]:
+    """A supervised Triton; nothing of it may be left afterwards."""
+    options = SupervisorOptions(run_directory, watch=watch or WatchOptions())
+    supervisor = TritonSupervisor(installation, entries, options)
+    served = Served(supervisor, TritonClient(on_suspect=supervisor.suspect), run_directory)
+    supervisor.subscribe(served.heard.append)
+    try:
+        async with asyncio.timeout(2 * GENEROUS):
+            await supervisor.start()
+        await served.client.connect(supervisor.status.address)
+        served.note_regions()
+        yield served
+        served.note_regions()
+    finally:
+        await served.client.close()
+        await supervisor.stop()
+    assert left_over(run_directory) == []
+    assert served.seen & all_regions() == set()
+
+
 @pytest.fixture
 def triton(installation: TritonInstallation, tmp_path: Path) -> Serve:
-    """`async with triton(entries, …) as served`: a supervised Triton; nothing of it may be left afterwards."""
+    """`async with triton(entries, watch) as served`: see `serving`."""
 
-    @asynccontextmanager
-    async def serve(entries: Sequence[ModelEntry], watch: WatchOptions | None = None) -> AsyncIterator[Served]:
-        run_directory = tmp_path / "run"
-        before = regions()
-        options = SupervisorOptions(run_directory, watch=watch or WatchOptions())
-        supervisor = TritonSupervisor(installation, entries, options)
-        served = Served(supervisor, TritonClient(on_suspect=supervisor.suspect), run_directory)
-        supervisor.subscribe(served.heard.append)
-        try:
-            async with asyncio.timeout(2 * GENEROUS):
-                await supervisor.start()
-            await served.client.connect(supervisor.status.address)
-            yield served
-        finally:
-            await served.client.close()
-            await supervisor.stop()
-        assert left_over(run_directory) == []
-        assert regions() - before == set()
+    def serve(entries: Sequence[ModelEntry], watch: WatchOptions | None = None) -> AbstractAsyncContextManager[Served]:
+        return serving(installation, tmp_path / "run", entries, watch)
 
     return serve

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,12 +12,14 @@ from pathlib import Path
 
 from argosy.app.worker_configuration import WorkerConfiguration
 from argosy.core.errors import InvalidSetting
+from argosy.runtime.contract import RuntimeProcess
 from argosy.runtime.triton.fence import ServerOptions
 from argosy.runtime.triton.generation import WatchOptions
 from argosy.runtime.triton.locate import LocateOptions, locate
+from argosy.runtime.triton.remote import RemoteOptions, RemoteTriton
 from argosy.runtime.triton.supervisor import SupervisorOptions, TritonSupervisor
 from argosy.server.access.keys import StaticKeys, parse_keys, read_keys
-from argosy.server.artifacts.places import cache_directory, model_stores
+from argosy.server.artifacts.places import cache_directory, model_stores, run_directory
 from argosy.server.artifacts.resolve import resolve
 from argosy.server.control.link import StatusPublisher
 from argosy.server.control.listener import bind, is_loopback
@@ -81,7 +81,7 @@ def plan(loaded: Loaded) -> Plan:
         entries=selection.entries,
         problems=tuple(problem.message for problem in selection.problems),
         keys=keys,
-        run_directory=settings.run_directory or _default_run_directory(settings, loaded.environment),
+        run_directory=run_directory(settings.run_directory, settings.port, loaded.environment),
         cache=cache,
     )
 
@@ -95,12 +95,11 @@ def build_service(chosen: Plan) -> Iterator[Service]:
         MissingRequirement: there is no usable Triton.
     """
     settings = chosen.settings
-    installation = locate(LocateOptions(binary=settings.tritonserver))
+    runtime = _runtime(chosen)
     listener = bind(settings.host, settings.port)
     # Not the run directory: that is entered only with its lock, and the link must exist before.
     scratch = Path(tempfile.mkdtemp(prefix="argosy-link-"))
     try:
-        runtime = TritonSupervisor(installation, chosen.entries, _supervisor_options(chosen))
         publisher = StatusPublisher(scratch / "status.sock", runtime.suspect)
         configuration = worker_configuration(chosen, scratch)
         options = WorkerOptions(
@@ -137,6 +136,15 @@ def worker_configuration(chosen: Plan, scratch: Path) -> WorkerConfiguration:
     )
 
 
+def _runtime(chosen: Plan) -> RuntimeProcess:
+    """A Triton of our own, or the one the settings point to."""
+    settings = chosen.settings
+    if settings.triton_url:
+        return RemoteTriton(chosen.entries, RemoteOptions(settings.triton_url, start_deadline=settings.start_timeout))
+    installation = locate(LocateOptions(binary=settings.tritonserver))
+    return TritonSupervisor(installation, chosen.entries, _supervisor_options(chosen))
+
+
 def _supervisor_options(chosen: Plan) -> SupervisorOptions:
     settings = chosen.settings
     threads = settings.engine_threads or recommended_engine_threads(chosen.host)
@@ -167,15 +175,6 @@ def _refuse_open_address(settings: Settings, keys: Mapping[str, str]) -> None:
         f"{settings.host} can be reached from other machines, and no API key is set. Give --api-keys-file FILE "
         "(or ARGOSY_API_KEYS), listen on 127.0.0.1, or say --insecure if anyone may use it."
     )
-
-
-def _default_run_directory(settings: Settings, environment: Mapping[str, str]) -> Path:
-    """One folder for each user and port, short enough for the sockets in it."""
-    base = environment.get("XDG_RUNTIME_DIR", "")
-    if base and os.access(base, os.W_OK):
-        return Path(base) / "argosy" / str(settings.port)
-    owner = hashlib.sha256(str(Path.home()).encode()).hexdigest()[:8]
-    return Path(tempfile.gettempdir()) / f"argosy-{os.getuid()}-{owner}" / str(settings.port)
 
 
 def _worker_environment(scratch: Path, workers: int) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argosy.core.errors import (
     DeadlineExceeded,
     EngineCrashed,
+    InvalidRequest,
     ModelNotFound,
     ModelNotReady,
     NotFound,
@@ -51,3 +52,8 @@ def queue_full(model: str) -> Overloaded:
 def queue_timeout(model: str) -> Overloaded:
     """The request waited too long for its turn."""
     return Overloaded(f"The request waited too long in the queue of {model!r}.", retry_after=1.0)
+
+
+def streams_only(model: str) -> InvalidRequest:
+    """The model gives any number of answers and was asked for one."""
+    return InvalidRequest(f"The model {model!r} answers in a stream only.", param="model")

@@ -14,13 +14,21 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from argosy.core.deadline import Deadline
-from argosy.core.errors import ArgosyError, ConfigurationError, EngineError, InvalidRequest, RuntimeFailure
+from argosy.core.errors import ArgosyError, ConfigurationError, EngineError, RuntimeFailure
 from argosy.core.status import ModelState, ModelStatus, RuntimeState, RuntimeStatus
 from argosy.core.tensors import Tensor
 from argosy.engines.contract import Chunk, EngineOptions, GenerationEngine, TensorEngine, TensorRequest, TensorResult
 from argosy.engines.registry import create
 from argosy.runtime.contract import InferRequest, InferResponse, OnStatus
-from argosy.runtime.failures import crashed, deadline_exceeded, no_version, not_found, not_ready, queue_full
+from argosy.runtime.failures import (
+    crashed,
+    deadline_exceeded,
+    no_version,
+    not_found,
+    not_ready,
+    queue_full,
+    streams_only,
+)
 from argosy.runtime.model_config import ModelConfig, check_request, read_config
 from argosy.runtime.requests import decode_generation, encode_chunk
 from argosy.store.entries import CONFIG_FILE, ModelEntry
@@ -109,7 +117,7 @@ class MemoryRuntime:
         """One request, one answer. See the guarantees of the contract."""
         hosted = self._find(request)
         if hosted.config.decoupled:
-            raise InvalidRequest(f"The model {request.model!r} answers in a stream only.", param="model")
+            raise streams_only(request.model)
         check_request(hosted.config, request)
         return _response(hosted, await self._run(hosted, request), request)
 
@@ -129,7 +137,7 @@ class MemoryRuntime:
         """One request through a tensor engine, in turn."""
         engine, limit = hosted.engine, hosted.config.max_queue_size
         if isinstance(engine, GenerationEngine):
-            raise InvalidRequest(f"The model {request.model!r} answers in a stream only.", param="model")
+            raise streams_only(request.model)
         # The one the engine works on does not wait.
         if limit and hosted.queued > limit:
             raise queue_full(request.model)

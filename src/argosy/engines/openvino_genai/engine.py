@@ -62,10 +62,9 @@ class OpenVINOGenAIEngine:
         _require_libraries()
         model = _find_model(self._options.directory / self._spec.model)
         try:
+            self._tokenizer = _find_tokenizer(self._options.directory, self._generate.tokenizer, model)
             self._supervisor = WorkerSupervisor(self._spec.name, self._load_order(model))
             ready = self._supervisor.start(self._pipeline_options.start_timeout_s)
-            # After the worker: a file that makes the library crash has then ended the worker and not us.
-            self._tokenizer = _find_tokenizer(self._options.directory, self._generate.tokenizer, model)
         except ArgosyError:
             self.stop()
             raise

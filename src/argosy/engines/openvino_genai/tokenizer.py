@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import openvino_genai as genai
 
 from argosy.core.errors import InputTooLong, InvalidModelEntry
+from argosy.engines.openvino_genai.gguf_header import without_weights
 from argosy.engines.text.detokenizer import ByteStream, TextStream, WindowStream
 
 _LIBRARY_LIMIT = 8192
@@ -26,13 +28,13 @@ class NativeTokenizer:
     def __init__(self, model: Path) -> None:
         gguf = model.suffix == ".gguf"
         try:
-            self._tokenizer = genai.Tokenizer(model if gguf else model.parent)
+            self._tokenizer = _of_gguf(model) if gguf else genai.Tokenizer(model.parent)
             vocabulary: dict[bytes, int] = self._tokenizer.get_vocab()
         except (RuntimeError, ValueError, IndexError) as error:
             raise InvalidModelEntry(f"{model} brings no tokenizer that OpenVINO GenAI can read: {error}.") from error
         self.size = max(vocabulary.values(), default=-1) + 1
         self._limit = _LIBRARY_LIMIT if gguf else 0
-        self._table = self._bytes_of_tokens(vocabulary) if gguf else None
+        self._table = self._bytes_of_tokens(vocabulary)
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         """See `TextTokenizer`.
@@ -55,12 +57,26 @@ class NativeTokenizer:
         """See `TextTokenizer`."""
         return WindowStream(self._tokenizer.decode, prompt) if self._table is None else ByteStream(self._table)
 
-    def _bytes_of_tokens(self, vocabulary: dict[bytes, int]) -> list[bytes]:
-        """The library reads byte-level GGUF vocabularies only, so each token is its bytes; special ones are empty."""
+    def _bytes_of_tokens(self, vocabulary: dict[bytes, int]) -> list[bytes] | None:
+        """The bytes each token shows, special ones none; None when tokens do not simply show their bytes."""
         table = [b""] * self.size
         for token, index in vocabulary.items():
             table[index] = token
         every = [[index] for index in range(self.size)]
         shown = self._tokenizer.decode(every, skip_special_tokens=True)
         whole = self._tokenizer.decode(every, skip_special_tokens=False)
+        if any(text not in _texts(token) for token, text in zip(table, whole, strict=True)):
+            return None
         return [token if text == full else b"" for token, text, full in zip(table, shown, whole, strict=True)]
+
+
+def _of_gguf(model: Path) -> genai.Tokenizer:
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / model.name
+        copy.write_bytes(without_weights(model))
+        return genai.Tokenizer(copy)
+
+
+def _texts(token: bytes) -> set[str]:
+    """What decoding a token alone may give; of bytes that are no whole character the library shows nothing."""
+    return {token.decode(errors="ignore"), token.decode(errors="replace")}

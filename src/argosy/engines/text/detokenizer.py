@@ -59,7 +59,7 @@ class WindowStream:
         context: the prompt's tokens, or its last few.
     """
 
-    __slots__ = ("_decode", "_given", "_pending", "_window")
+    __slots__ = ("_boundary", "_decode", "_given", "_pending", "_window")
 
     _CONTEXT = 6
     _GROWTH = 16
@@ -72,6 +72,7 @@ class WindowStream:
         self._window = list(context[-self._CONTEXT :])
         self._given = len(decode(self._window)) if self._window else 0
         self._pending = 0
+        self._boundary = 0
 
     def push(self, token: int) -> str:
         """See `TextStream`."""
@@ -80,9 +81,8 @@ class WindowStream:
         settled = self._settled(text)
         new = text[self._given : settled]
         self._given = max(self._given, settled)
-        if settled == len(text) and len(self._window) >= self._GROWTH:
-            self._window = self._window[-self._CONTEXT :]
-            self._given = len(self._decode(self._window))
+        if settled == len(text):
+            self._shorten()
         return new
 
     def finish(self) -> str:
@@ -90,6 +90,16 @@ class WindowStream:
         text = self._decode(self._window)[self._given :] if self._window else ""
         self._given += len(text)
         return text
+
+    def _shorten(self) -> None:
+        """Let the window begin between two characters, a few tokens back; called at such a place."""
+        length = len(self._window)
+        if length >= self._GROWTH and self._boundary:
+            self._window = self._window[self._boundary :]
+            self._given = len(self._decode(self._window))
+            self._boundary = 0
+        elif length >= self._GROWTH - self._CONTEXT and not self._boundary:
+            self._boundary = length
 
     def _settled(self, text: str) -> int:
         """Characters of `text` that later tokens cannot change."""

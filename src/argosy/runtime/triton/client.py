@@ -16,10 +16,11 @@ import grpc.aio
 from tritonclient.grpc import service_pb2 as pb
 
 from argosy.core.deadline import Deadline
-from argosy.core.errors import ArgosyError, EngineCrashed
+from argosy.core.errors import ArgosyError, EngineCrashed, InvalidRequest
 from argosy.runtime.contract import InferRequest, InferResponse
 from argosy.runtime.failures import crashed, deadline_exceeded, not_ready
-from argosy.runtime.triton.errors import translate
+from argosy.runtime.model_config import check_request, from_message
+from argosy.runtime.triton.errors import is_own, translate
 from argosy.runtime.triton.wire import decode_response, encode_request
 
 SERVICE = "/inference.GRPCInferenceService/"
@@ -47,7 +48,7 @@ OnSuspect = Callable[[str, str, str], None]
 class _Connection:
     """One channel and its callables; belongs to one generation of the server."""
 
-    __slots__ = ("address", "channel", "closed", "infer", "stream")
+    __slots__ = ("address", "channel", "closed", "config", "infer", "stream")
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -58,6 +59,9 @@ class _Connection:
         )
         self.stream = self.channel.stream_stream(
             SERVICE + "ModelStreamInfer", pb.ModelInferRequest.SerializeToString, pb.ModelStreamInferResponse.FromString
+        )
+        self.config = self.channel.unary_unary(
+            SERVICE + "ModelConfig", pb.ModelConfigRequest.SerializeToString, pb.ModelConfigResponse.FromString
         )
 
     async def close(self) -> None:
@@ -99,7 +103,7 @@ class TritonClient:
         try:
             return decode_response(await connection.infer(message, timeout=timeout))
         except grpc.aio.AioRpcError as error:
-            raise self._error(connection, error.code(), error.details(), request) from None
+            raise await self._error(connection, error.code(), error.details(), request) from None
         except asyncio.CancelledError:
             # Closing a channel ends its calls with a cancellation that nobody asked the caller's task for.
             if connection.closed and not _cancelling():
@@ -127,16 +131,16 @@ class TritonClient:
                     return
                 yield _response(item)
         except grpc.aio.AioRpcError as error:
-            raise self._error(connection, error.code(), error.details(), request) from None
+            raise await self._error(connection, error.code(), error.details(), request) from None
         except asyncio.InvalidStateError:
             # The call ended before the request was written; its status has the reason.
-            raise self._error(connection, await call.code(), await call.details(), request) from None
+            raise await self._error(connection, await call.code(), await call.details(), request) from None
         except asyncio.CancelledError:
             if connection.closed and not _cancelling():
                 raise crashed(request.model) from None
             raise
         except _StreamError as error:
-            raise self._error(connection, None, error.text, request) from None
+            raise await self._error(connection, None, error.text, request) from None
         finally:
             call.cancel()
 
@@ -146,7 +150,7 @@ class TritonClient:
         self._connection = _Connection(self._address)
         return self._connection
 
-    def _error(
+    async def _error(
         self, connection: _Connection, code: grpc.StatusCode | None, text: str | None, request: InferRequest
     ) -> ArgosyError:
         if connection.closed:
@@ -154,11 +158,14 @@ class TritonClient:
         error = translate(code, text or "", request.model, request.deadline)
         if self._on_suspect is not None and isinstance(error, EngineCrashed):
             self._on_suspect(request.model, _reason(code), connection.address)
+        if type(error) is InvalidRequest and not is_own(text or ""):
+            return await _explain(connection, error, request)
         return error
 
 
 _FINAL = "triton_final_response"
 _FINISH_SECONDS = 1.0
+_EXPLAIN_SECONDS = 0.5
 UNHEALTHY = "model process unhealthy"
 DISCONNECTED = "connection lost"
 
@@ -174,6 +181,18 @@ class _StreamError(Exception):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
+
+
+async def _explain(connection: _Connection, error: InvalidRequest, request: InferRequest) -> InvalidRequest:
+    """Triton's refusal in our words, naming the tensor, where the model's config shows what is wrong."""
+    try:
+        response = await connection.config(pb.ModelConfigRequest(name=request.model), timeout=_EXPLAIN_SECONDS)
+        check_request(from_message(response.config), request)
+    except InvalidRequest as better:
+        return better
+    except grpc.aio.AioRpcError:
+        pass
+    return error
 
 
 def _is_final(item: Any) -> bool:

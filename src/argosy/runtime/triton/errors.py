@@ -25,13 +25,13 @@ from argosy.runtime.failures import (
     not_ready,
     queue_full,
     queue_timeout,
+    streams_only,
 )
 
 _CODE = grpc.StatusCode
 _REQUEST_PREFIX = re.compile(r"^\[request id: [^\]]*\] ")
 _TENSOR = re.compile(r"(?:input|output|tensor) (?:tensor )?'(?P<name>[^']{1,64})'")
-_SHAPE_HINT = re.compile(r"\.? NOTE: Setting a non-zero max_batch_size.*", re.DOTALL)
-_EXTRA_INPUTS = re.compile(r"expected \d+ inputs but got \d+ inputs")
+_HINT = re.compile(r"\.? NOTE: Setting a non-zero max_batch_size.*", re.DOTALL)
 # Anchored, as is `[argosy:`: Triton quotes the caller's own words further inside its messages, and a caller must not
 # be able to make the supervisor restart the server by naming a tensor like one of these texts.
 _UNHEALTHY = re.compile(
@@ -39,6 +39,7 @@ _UNHEALTHY = re.compile(
     r"|Failed to process the requests?\.?$"
 )
 _OWN = "[argosy:"
+_REFUSALS = ("expected", "unexpected", "inference ", "input ", "must specify", "failed to get model version")
 
 
 def translate(code: grpc.StatusCode | None, text: str, model: str, deadline: Deadline) -> ArgosyError:
@@ -50,7 +51,7 @@ def translate(code: grpc.StatusCode | None, text: str, model: str, deadline: Dea
         model: named in the message.
         deadline: tells a deadline of the request from one of Triton's queue.
     """
-    own = decode(text) if text.startswith(_OWN) else None
+    own = decode(text) if is_own(text) else None
     if own is not None:
         return own
     if code in {None, _CODE.INTERNAL} and _UNHEALTHY.match(text):
@@ -59,9 +60,19 @@ def translate(code: grpc.StatusCode | None, text: str, model: str, deadline: Dea
     return _BY_CODE.get(code or _guess(text), _failure)(text, model, deadline)
 
 
-def _invalid(text: str, _model: str, _deadline: Deadline) -> ArgosyError:
+def is_own(text: str) -> bool:
+    """Whether an engine of ours wrote the whole text."""
+    return text.startswith(_OWN)
+
+
+def _invalid(text: str, model: str, _deadline: Deadline) -> ArgosyError:
+    if "decoupled" in text:
+        return streams_only(model)
+    if "version string" in text:
+        return InvalidRequest("A model version must be a whole number from 1 on.", param="version")
     tensor = _TENSOR.search(text)
-    return InvalidRequest(text[:512] or "The request was refused.", param=tensor["name"] if tensor else None)
+    text = _HINT.sub("", text)[:512]
+    return InvalidRequest(text or "The request was refused.", param=tensor["name"] if tensor else None)
 
 
 def _not_found(text: str, model: str, _deadline: Deadline) -> ArgosyError:
@@ -125,6 +136,6 @@ def _guess(text: str) -> grpc.StatusCode:
         return _CODE.NOT_FOUND
     if "cancel" in lowered:
         return _CODE.CANCELLED
-    if lowered.startswith(("expected", "unexpected", "inference ", "input ", "must specify")) or "for model" in lowered:
+    if lowered.startswith(_REFUSALS) or "for model" in lowered:
         return _CODE.INVALID_ARGUMENT
     return _CODE.INTERNAL

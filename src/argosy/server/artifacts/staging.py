@@ -56,6 +56,7 @@ def build(cache: Path, plan: Plan) -> ModelEntry:
             try:
                 _write(made, plan)
                 _replace(made, store / plan.spec.name, staging)
+                return read_entry(store / plan.spec.name)
             finally:
                 shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
@@ -63,7 +64,6 @@ def build(cache: Path, plan: Plan) -> ModelEntry:
             f"The model cache {cache} cannot be written: {error.strerror or error}. "
             "Name a folder that can be, with room for the model: --cache FOLDER or ARGOSY_CACHE."
         ) from error
-    return read_entry(store / plan.spec.name)
 
 
 def _write(directory: Path, plan: Plan) -> None:

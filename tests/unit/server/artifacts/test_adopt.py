@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -527,6 +528,15 @@ class TestCache:
         (cache / "staging" / "dead" / "1").mkdir(parents=True)
         adopt(matmul(tmp_path / "double.onnx"), cache)
         assert list((cache / "staging").iterdir()) == []
+
+    def test_builders_at_the_same_time_wait_for_one_another(self, tmp_path: Path, cache: Path) -> None:
+        """Several adoptions under one name all get a whole entry."""
+        paths = [matmul(tmp_path / str(size) / "net.onnx", size=size) for size in range(2, 10)]
+        with ThreadPoolExecutor(len(paths)) as pool:
+            entries = list(pool.map(lambda path: adopt(path, cache, "one"), paths))
+        assert {entry.name for entry in entries} == {"one"}
+        assert list((cache / "staging").iterdir()) == []
+        assert read_entry(cache / "store" / "one").spec in [entry.spec for entry in entries]
 
     def test_a_cache_that_cannot_be_written_names_the_setting(self, tmp_path: Path) -> None:
         """The message says which variable moves the cache."""

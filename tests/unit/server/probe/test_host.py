@@ -1,4 +1,4 @@
-"""What a machine offers, from recorded files of real machines."""
+"""What a machine offers, from files written the way such machines show them."""
 
 from __future__ import annotations
 
