@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,11 +126,14 @@ async def gateway(
     chat: Mapping[str, str] | None = None,
     batches: BatchOptions | None = None,
     context_length: int = 1000,
+    templates_loaded: bool = True,
+    extra_metrics: Callable[[], Awaitable[bytes]] | None = None,
 ) -> AsyncIterator[Server]:
     """A ready gateway serving `embedder`, `ranker`, `sentiment` and the echo language model `parrot`.
 
     Args:
         chat: parameters of the echo engine.
+        templates_loaded: whether chat works; without it no rendering process is started.
     """
     parrot = _with_template(echo_chat(store, parameters=chat, context_length=context_length))
     entries = [*encoder_entries(store), parrot]
@@ -141,7 +144,8 @@ async def gateway(
     board = StatusBoard(metrics.runtime_changed)
     board.update(_all_ready(entries))
     admission = Admission(metrics, limits)
-    await templates.start(entries)
+    if templates_loaded:
+        await templates.start(entries)
     parts = GatewayParts(
         catalog=Catalog(entries, {"gpt-parrot": "parrot"}),
         board=board,
@@ -154,6 +158,7 @@ async def gateway(
         release="1.2.3",
         access_log=AccessLog(),
         options=options or HttpOptions(),
+        extra_metrics=extra_metrics,
     )
     try:
         yield Server(create_gateway(parts), client, board, admission, drain, metrics, templates, runtime)
@@ -163,18 +168,28 @@ async def gateway(
 
 
 @contextlib.asynccontextmanager
-async def listening(server: Server) -> AsyncIterator[str]:
+async def listening(server: Server, *, send_buffer: int | None = None) -> AsyncIterator[str]:
     """Serve the gateway on a loopback port, in this event loop, by a real uvicorn.
+
+    Args:
+        send_buffer: bytes the kernel keeps for a client that does not read.
 
     Yields:
         The base URL without a path.
     """
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
+        if send_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         uvicorn_server = _Uvicorn(
             uvicorn.Config(
-                server.app, http="httptools", ws="none", log_config=None, access_log=False, lifespan="off",
+                server.app,
+                http="httptools",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                lifespan="off",
                 timeout_graceful_shutdown=2,
             )
         )

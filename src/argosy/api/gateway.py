@@ -68,7 +68,7 @@ class Gateway(FastAPI):
         )
         # Ahead of the documentation's own routes: most requests are for these.
         self.router.routes[:0] = [DirectRoute(spec) for spec in routes]
-        self._schemas = schemas(routes)
+        self._specs = routes
         self._edge: ASGIApp = Edge(self.router, edge)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +83,7 @@ class Gateway(FastAPI):
         """The OpenAPI document, with the schemas of bodies and answers."""
         document = super().openapi()
         components = document.setdefault("components", {})
-        components.setdefault("schemas", {}).update(self._schemas)
+        components.setdefault("schemas", {}).update(schemas(self._specs))
         components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"bearer": []}, {}]
         return document

@@ -99,6 +99,8 @@ class Worker:
                 ws="none",
                 access_log=False,
                 server_header=False,
+                # There is no proxy of ours in front; a header must not decide what the log says of the client.
+                proxy_headers=False,
                 log_config=None,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=int(_CLOSE_SECONDS),

@@ -28,6 +28,9 @@ _ROUTES = {
 }
 
 
+_QUEUED = "waiting"
+
+
 class StartupReport:
     """Follows the runtime's status and prints each change once.
 
@@ -53,7 +56,7 @@ class StartupReport:
     def begin(self) -> None:
         """Say what is about to happen."""
         for problem in self._problems:
-            self._console.print(f"[yellow]left out:[/] {problem}")
+            self._console.print(f"[yellow]left out:[/] {problem}", soft_wrap=True)
         self._console.print(f"Starting Triton with {len(self._entries)} models …")
 
     def on_status(self, status: RuntimeStatus) -> None:
@@ -68,8 +71,14 @@ class StartupReport:
         for name, model in status.models.items():
             if self._models.get(name) != model:
                 self._models[name] = model
-                reason = f": {model.reason}" if model.reason else ""
-                self._console.print(f"  {_MARKS[model.state]} {self._seconds} {name} {model.state}{reason}")
+                self._tell(model)
+
+    def _tell(self, model: ModelStatus) -> None:
+        if model.state is ModelState.LOADING and model.reason == _QUEUED:
+            return
+        reason = "" if model.reason in {"", str(model.state)} else f": {model.reason}"
+        text = f"  {_MARKS[model.state]} {self._seconds} {model.name} {model.state}{reason}"
+        self._console.print(text, soft_wrap=True)
 
     def finish(self) -> None:
         """Print the table of models and a request to try."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _LOG = logging.getLogger("argosy.access")
+_EXPECTED = frozenset({200, 503})
+"""What a probe is answered while all is well, and while models load."""
 
 
 @dataclass(slots=True)
@@ -46,7 +48,7 @@ class AccessLog:
     def write(self, record: AccessRecord) -> None:
         """Log one ended request."""
         level = logging.INFO
-        if record.status < 400 and record.path.startswith(self._quiet):
+        if record.status in _EXPECTED and record.path.startswith(self._quiet):
             level = logging.DEBUG
         if _LOG.isEnabledFor(level):
             _LOG.handle(_Line(level, _fields(record)))

@@ -58,12 +58,19 @@ class LineHandler(logging.Handler):
         """Write the record, or keep it for the next batch."""
         try:
             self._lines.append(self.format(record))
-            if not getattr(record, BATCHED, False) or len(self._lines) >= _MOST_LINES:
+            if not getattr(record, BATCHED, False) or len(self._lines) >= _MOST_LINES or not self._flush_soon():
                 self.flush()
-            elif len(self._lines) == 1:
-                asyncio.get_running_loop().call_later(_LATEST_SECONDS, self.flush)
         except Exception:  # noqa: BLE001 - logging must never fail its caller
             self.handleError(record)
+
+    def _flush_soon(self) -> bool:
+        """Whether an event loop will write what is kept."""
+        if len(self._lines) == 1:
+            try:
+                asyncio.get_running_loop().call_later(_LATEST_SECONDS, self.flush)
+            except RuntimeError:
+                return False
+        return True
 
     def flush(self) -> None:
         """Write what is kept; also called at exit."""

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from argosy.core.status import ModelState, RuntimeStatus
@@ -124,6 +131,8 @@ class Metrics:
     """All metrics of this process. Label values come from the catalog and the route table only, never from clients."""
 
     def __init__(self) -> None:
+        # The time each series was born makes the text half as long again and nobody reads it.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._families: dict[str, Any] = {family.name: _build(family, self._registry) for family in TABLE}
         self._models: dict[str, ModelMetrics] = {}

@@ -92,7 +92,7 @@ def internal_error() -> core.ArgosyError:
 def headers_of(error: core.ArgosyError, status: int) -> list[tuple[bytes, bytes]]:
     """The headers that an error reply carries beside the usual ones."""
     headers = []
-    if status in _RETRIED:
+    if status in _RETRIED or error.retry_after is not None:
         # Spread, so that clients refused together do not come back together.
         seconds = math.ceil((error.retry_after or 1.0) * random.uniform(1.0, 1.5))  # noqa: S311 - not a secret
         headers.append((b"retry-after", str(seconds).encode()))

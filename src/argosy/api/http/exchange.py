@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
@@ -100,6 +99,7 @@ class Exchange(Request):
         self._admission = admission
         self._values: dict[bytes, bytes] = {}
         self._size = 0
+        self._arrived = False
         self._started = False
         self._ended = False
         self._warning: Header | None = None
@@ -158,6 +158,7 @@ class Exchange(Request):
         if content_type and not _JSON_TYPE.fullmatch(content_type):
             raise UnsupportedMediaType("The body must be JSON. Send the header 'Content-Type: application/json'.")
         body = await self.body()
+        self._arrived = True
         self._size = len(body)
         self._watch_timer = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._start_watching)
         value, unknown = reader.read(body)
@@ -205,6 +206,9 @@ class Exchange(Request):
         every = [(b"content-type", content_type), (b"x-request-id", self.request_id.encode()), *headers]
         if self._warning is not None:
             every.append(self._warning)
+        if b"expect" in self._values and not self._arrived:
+            # A client that waits for "100 Continue" may not send its body now; what comes next would be taken for it.
+            every.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": status, "headers": every})
 
     async def write(self, data: bytes, *, more: bool = True) -> None:
@@ -314,7 +318,7 @@ class Exchange(Request):
         self._watch_task = asyncio.get_running_loop().create_task(self._watch())
 
     async def _watch(self) -> None:
-        message: Mapping[str, Any] = await self._receive()
-        while message["type"] != "http.disconnect":
-            message = await self._receive()
-        self.interrupt(RequestCancelled("The client left."))
+        # Once the body is complete the next message can only be the client's departure.
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self.interrupt(RequestCancelled("The client left."))

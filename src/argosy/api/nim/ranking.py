@@ -74,10 +74,11 @@ class RankingRoute:
 
     async def create(self, exchange: Exchange) -> None:
         """Every passage with its score."""
-        exchange.fields = _FIELDS
         body = await exchange.read(self._reader)
         model = self._catalog.resolve(body.model, Task.RANK).model
         passages = [_text(passage, index) for index, passage in enumerate(body.passages)]
+        # From here on an error that names a tensor means a field.
+        exchange.fields = _FIELDS
         found = await self._ranker.rank(model, body.query.text, passages, exchange.call(model), truncate=body.truncate)
         exchange.count(found.tokens)
         rankings = [RankedPassage(int(index), float(found.logits[index])) for index in found.order]

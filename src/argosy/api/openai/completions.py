@@ -11,7 +11,7 @@ from argosy.api.http.bodies import BodyReader
 from argosy.api.http.exchange import Exchange
 from argosy.api.openai.chunks import TextChunks
 from argosy.api.openai.generation import FIELDS, UNSUPPORTED, GenerationBody, Tally, fan_out, sampling
-from argosy.api.openai.inputs import parse_inputs
+from argosy.api.openai.inputs import check_token_lists, parse_inputs
 from argosy.api.openai.replies import TextChoice, TextCompletion, Usage, encode
 from argosy.api.openai.streaming import stream_answer, whole_answer
 from argosy.core.models import Task
@@ -51,6 +51,7 @@ class Completions:
         model = self._catalog.resolve(body.model, Task.GENERATE).model
         call = exchange.call(model)
         prompts = parse_inputs(body.prompt, "prompt", _MOST_PROMPTS)
+        check_token_lists(prompts, "prompt", model.max_tokens)
         requests = fan_out(prompts, body.choices, sampling(body, model, body.max_tokens, "max_tokens"))
         identity, created, tally = f"cmpl-{exchange.request_id}", int(time.time()), Tally(body.choices)
         if body.stream:

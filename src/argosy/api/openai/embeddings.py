@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from argosy.api.http.bodies import BodyReader
 from argosy.api.http.exchange import Exchange
-from argosy.api.openai.inputs import parse_inputs
+from argosy.api.openai.inputs import check_token_lists, parse_inputs
 from argosy.core.errors import UnsupportedParameter
 from argosy.core.models import Task
 from argosy.server.catalog.catalog import Catalog
@@ -57,6 +57,8 @@ class EmbeddingRoute:
         body = await exchange.read(self._reader)
         named = self._catalog.resolve(body.model, Task.EMBED)
         inputs = parse_inputs(body.input, "input", _MOST_INPUTS)
+        if body.truncate in {None, "NONE"}:
+            check_token_lists(inputs, "input", named.model.max_tokens)
         _check_modality(body.modality)
         found = await self._embedder.embed(
             named.model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from argosy.core.errors import InvalidRequest, PayloadTooLarge
+from argosy.core.errors import InputTooLong, InvalidRequest, PayloadTooLarge
 
 _HIGHEST_ID = 2**31 - 1
 
@@ -39,6 +39,19 @@ def parse_inputs(value: Any, param: str, most: int) -> Inputs:
     if kind is list:
         return [_token_ids(item, f"{param}[{index}]") for index, item in enumerate(value)]
     raise _wrong_form(param)
+
+
+def check_token_lists(inputs: Inputs, param: str, most: int) -> None:
+    """Refuse lists of token ids that cannot fit, before megabytes of them travel to the engine.
+
+    Texts pass: only the engine knows how many tokens they are.
+
+    Raises:
+        InputTooLong: a list has more than `most` ids.
+    """
+    longest = max(len(item) for item in inputs) if isinstance(inputs[0], list) else 0
+    if longest > most:
+        raise InputTooLong(f"Input length {longest} exceeds maximum allowed token size {most}.", param=param)
 
 
 def _text(item: Any, param: str) -> str:

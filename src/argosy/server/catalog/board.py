@@ -20,6 +20,8 @@ _RUNTIME = {
     RuntimeState.FAILED: "the serving runtime keeps failing and was given up; read the server's log",
     RuntimeState.STOPPED: "the serving runtime is stopped",
 }
+_LOADING_STATES = frozenset({RuntimeState.STARTING, RuntimeState.READY})
+"""A model takes requests while others still load."""
 
 
 class StatusBoard:
@@ -47,9 +49,7 @@ class StatusBoard:
     def update(self, status: RuntimeStatus) -> None:
         """Take over a newer snapshot."""
         self._status = status
-        # A model takes requests while others still load.
-        running = status.state in {RuntimeState.STARTING, RuntimeState.READY}
-        models = status.models.items() if running else ()
+        models = status.models.items() if status.state in _LOADING_STATES else ()
         self._ready = frozenset(name for name, model in models if model.state is ModelState.READY)
         if self._on_update is not None:
             self._on_update(status)
@@ -77,7 +77,7 @@ class StatusBoard:
 
     def _not_ready(self, name: str) -> ModelNotReady:
         model = self._status.models.get(name)
-        if self._status.state is not RuntimeState.READY:
+        if self._status.state not in _LOADING_STATES:
             why = _with_reason(_RUNTIME[self._status.state], self._status.reason)
             text = f"Model '{name}' cannot answer now: {why}. Try again shortly."
         elif model is None:

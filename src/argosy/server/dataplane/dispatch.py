@@ -1,13 +1,12 @@
-"""The one way from the server to the runtime: readiness, admission, crash reports."""
+"""The one way from the server to the runtime: readiness and admission first."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
 from typing import TypeVar, cast
 
-from argosy.core.errors import EngineCrashed, EngineError
+from argosy.core.errors import EngineError
 from argosy.core.tensors import Tensor
 from argosy.runtime.contract import InferenceClient, InferRequest, InferResponse
 from argosy.server.admission.admission import Admission
@@ -16,24 +15,19 @@ from argosy.server.catalog.board import StatusBoard
 from argosy.server.dataplane.call import Call
 
 T = TypeVar("T")
-OnCrash = Callable[[str, str], None]
-"""Told the model and the reason each time an engine was seen to crash."""
 
 
 class Dispatcher:
     """Sends requests to the runtime on behalf of every task.
 
-    Guarantees: a request to a model that is not ready never leaves; one that was not admitted never leaves; a
-    crash is reported once for each call that saw it.
+    Guarantees: a request to a model that is not ready never leaves, and neither does one that was not admitted.
+    Crashes are the runtime client's to report; here they are errors like any other.
     """
 
-    def __init__(
-        self, client: InferenceClient, board: StatusBoard, admission: Admission, on_crash: OnCrash | None = None
-    ) -> None:
+    def __init__(self, client: InferenceClient, board: StatusBoard, admission: Admission) -> None:
         self._client = client
         self._board = board
         self._admission = admission
-        self._on_crash = on_crash
 
     async def admit(self, model: str, call: Call, slots: int = 1) -> Ticket:
         """Slots for up to `slots` engine calls at once; the caller releases the ticket.
@@ -52,28 +46,14 @@ class Dispatcher:
             raise
         return ticket
 
-    async def infer(self, request: InferRequest) -> InferResponse:
+    def infer(self, request: InferRequest) -> Awaitable[InferResponse]:
         """One engine call; the caller holds a ticket."""
-        try:
-            return await self._client.infer(request)
-        except EngineCrashed as crash:
-            self._report(request.model, crash)
-            raise
+        return self._client.infer(request)
 
-    async def stream(self, request: InferRequest) -> AsyncGenerator[InferResponse, None]:
-        """One decoupled engine call; the caller holds a ticket and closes the iterator."""
-        try:
-            # The contract's iterators are generators; closing one cancels its call.
-            async with aclosing(cast("AsyncGenerator[InferResponse, None]", self._client.stream(request))) as answers:
-                async for answer in answers:
-                    yield answer
-        except EngineCrashed as crash:
-            self._report(request.model, crash)
-            raise
-
-    def _report(self, model: str, crash: EngineCrashed) -> None:
-        if self._on_crash is not None:
-            self._on_crash(model, crash.message)
+    def stream(self, request: InferRequest) -> AsyncGenerator[InferResponse, None]:
+        """One decoupled engine call; the caller holds a ticket and closes the iterator, which cancels the call."""
+        # The contract promises an iterator that can be closed, which is what a generator is.
+        return cast("AsyncGenerator[InferResponse, None]", self._client.stream(request))
 
 
 async def run_parallel(calls: Sequence[Callable[[], Awaitable[T]]], limit: int) -> list[T]:

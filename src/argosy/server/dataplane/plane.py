@@ -8,7 +8,7 @@ from argosy.runtime.contract import InferenceClient
 from argosy.server.admission.admission import Admission
 from argosy.server.catalog.board import StatusBoard
 from argosy.server.dataplane.classify import Classifier
-from argosy.server.dataplane.dispatch import Dispatcher, OnCrash
+from argosy.server.dataplane.dispatch import Dispatcher
 from argosy.server.dataplane.embed import Embedder
 from argosy.server.dataplane.encode import BatchOptions, Encoding
 from argosy.server.dataplane.generate import Generator
@@ -33,11 +33,10 @@ class DataPlane:
         admission: Admission,
         metrics: Metrics,
         *,
-        on_crash: OnCrash | None = None,
         batches: BatchOptions | None = None,
     ) -> DataPlane:
-        """Wire the tasks to `client`; `on_crash` gets model and reason whenever an engine is seen to crash."""
-        dispatcher = Dispatcher(client, board, admission, on_crash)
+        """Wire the tasks to `client`."""
+        dispatcher = Dispatcher(client, board, admission)
         encoding = Encoding(dispatcher, batches)
         return cls(
             Embedder(encoding, metrics),

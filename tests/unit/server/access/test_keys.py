@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from argosy.core.errors import InvalidSetting, Unauthenticated
+from argosy.server.access.anyone import OpenAccess
+from argosy.server.access.keys import StaticKeys, parse_keys, read_keys
+
+ONE, TWO = "1" * 32, "2" * 32
+
+
+async def test_each_key_has_its_principal() -> None:
+    """The name is the operator's, never the key."""
+    keys = StaticKeys({"one": ONE, "two": TWO})
+    assert (await keys.authenticate([(b"authorization", f"Bearer {TWO}".encode())])).name == "two"
+    assert (await keys.authenticate([(b"authorization", f"bearer  {ONE}".encode())])).name == "one"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [(b"authorization", b"")],
+        [(b"authorization", b"Bearer")],
+        [(b"authorization", b"Bearer \xff\xfe")],
+        [(b"authorization", b"Bearer " + ONE[:-1].encode())],
+        [(b"authorization", b"Bearer " + ONE.encode() + b"\x00")],
+        [(b"authorization", b"Bearer " + b"1" * 1_000_000)],
+        [(b"authorization", f"Basic {ONE}".encode())],
+        [(b"authorization", f"Bearer {ONE}".encode()), (b"authorization", f"Bearer {ONE}".encode())],
+        [(b"x-api-key", ONE.encode())],
+    ],
+)
+async def test_anything_else_is_nobody(headers: list[tuple[bytes, bytes]]) -> None:
+    """V21: no fallback identity, whatever is sent."""
+    with pytest.raises(Unauthenticated):
+        await StaticKeys({"one": ONE}).authenticate(headers)
+
+
+async def test_the_error_does_not_repeat_the_key() -> None:
+    """It ends up in logs."""
+    with pytest.raises(Unauthenticated) as caught:
+        await StaticKeys({"one": ONE}).authenticate([(b"authorization", b"Bearer wrong-but-secret")])
+    assert "wrong-but-secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("key", ["", "short", "x" * 513, "with blank in the key", "ümlaut" * 5, "line\nbreak" * 3])
+def test_a_key_that_cannot_be_sent_or_guessed_refuses_to_start(key: str) -> None:
+    """The message says how to make a good one and does not show the bad one."""
+    with pytest.raises(InvalidSetting, match="openssl rand") as caught:
+        StaticKeys({"team": key})
+    assert not key or key not in caught.value.message
+
+
+def test_no_key_at_all_refuses_to_start() -> None:
+    """An empty list would lock everybody out."""
+    with pytest.raises(InvalidSetting):
+        StaticKeys({})
+
+
+def test_a_key_file_has_names_comments_and_blank_lines(tmp_path: Path) -> None:
+    """`name:key`, or a key that gets a number."""
+    path = tmp_path / "keys"
+    path.write_text(f"# team keys\nred: {ONE}\n\n{TWO}\n")
+    assert read_keys(path) == {"red": ONE, "key-2": TWO}
+
+
+def test_two_keys_of_one_name_refuse_to_start() -> None:
+    """Logs could not tell them apart."""
+    with pytest.raises(InvalidSetting, match="red"):
+        parse_keys([f"red:{ONE}", f"red:{TWO}"])
+
+
+@pytest.mark.parametrize("content", [None, b"", b"# only\n", b"\xff\xfe"])
+def test_a_useless_key_file_refuses_to_start(tmp_path: Path, content: bytes | None) -> None:
+    """Missing, empty or not text; the message names the file."""
+    path = tmp_path / "keys"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InvalidSetting, match="keys"):
+        read_keys(path)
+
+
+async def test_open_access_lets_everybody_in() -> None:
+    """With or without a key."""
+    access = OpenAccess()
+    assert (await access.authenticate([])).name == "anonymous"
+    assert (await access.authenticate([(b"authorization", b"Bearer x")])).name == "anonymous"
