@@ -45,7 +45,10 @@ class Served:
         if not self.supervisor.pid:
             return found
         for process in psutil.Process(self.supervisor.pid).children(recursive=True):
-            command = process.cmdline()
+            try:
+                command = process.cmdline()
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
             if command and Path(command[0]).name == STUB_PROGRAM:
                 found[Path(command[1]).parent.parent.name] = process.pid
         return found
@@ -118,8 +121,10 @@ async def serving(
         yield served
         served.note_regions()
     finally:
-        await served.client.close()
-        await supervisor.stop()
+        try:
+            await served.client.close()
+        finally:
+            await supervisor.stop()
     assert left_over(run_directory) == []
     assert served.seen & all_regions() == set()
 

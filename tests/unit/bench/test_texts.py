@@ -16,7 +16,7 @@ def test_sentences_are_repeatable_and_different() -> None:
 
 def test_token_prompts_of_two_seeds_share_nothing() -> None:
     """No prompt begins like one of another round, so no prefix cache can answer."""
-    first, second = token_prompts(50, 16, 49152, seed=1), token_prompts(50, 16, 49152, seed=2)
+    first, second = token_prompts(50, 16, range(300, 49152), 1), token_prompts(50, 16, range(300, 49152), 2)
     assert all(len(prompt) == 16 for prompt in first)
     assert not {tuple(prompt[:4]) for prompt in first} & {tuple(prompt[:4]) for prompt in second}
 

@@ -21,3 +21,7 @@ class TestMemoryRuntime(RuntimeContract):
         await memory.start()
         yield RuntimeUnderTest(memory, memory, heard)
         await memory.stop()
+
+    @pytest.fixture
+    def disposable(self, runtime: RuntimeUnderTest) -> RuntimeUnderTest:
+        return runtime

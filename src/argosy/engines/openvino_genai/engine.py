@@ -62,13 +62,15 @@ class OpenVINOGenAIEngine:
         _require_libraries()
         model = _find_model(self._options.directory / self._spec.model)
         try:
-            self._tokenizer = _find_tokenizer(self._options.directory, self._generate.tokenizer, model)
             self._supervisor = WorkerSupervisor(self._spec.name, self._load_order(model))
-            ready = self._supervisor.start(self._pipeline_options.start_timeout_s)
+            self._supervisor.start()
+            # A large vocabulary takes seconds too, so both are built at once.
+            tokenizer = _find_tokenizer(self._options.directory, self._generate.tokenizer, model)
+            self._adopt(self._supervisor.ready(self._pipeline_options.start_timeout_s))
+            self._tokenizer = tokenizer
         except ArgosyError:
             self.stop()
             raise
-        self._adopt(ready)
 
     def stop(self) -> None:
         """See `Engine`. Answers under way end with an error."""

@@ -64,6 +64,10 @@ def load(order: Load) -> Loaded:
         "INFERENCE_PRECISION_HINT": precision,
         "sampler_num_threads": order.threads,
     }
+    if order.precision == "f32":
+        # Otherwise the library rounds activations to 8 bits wherever weights have 8 bits, differently for each batch
+        # size: answers in f32 would depend on their neighbours.
+        properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
     if order.kv_cache_precision:
         properties["KV_CACHE_PRECISION"] = order.kv_cache_precision
     model = Path(order.model)

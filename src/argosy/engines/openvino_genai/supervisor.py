@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from argosy.core.errors import ArgosyError, EngineCrashed, EngineError, InvalidModelEntry, Overloaded
@@ -43,7 +44,7 @@ class WorkerSupervisor:
         # Guarded by the lock: written by callers' threads and by ours.
         self._answers: dict[int, Answer] = {}
         self._link: WorkerLink | None = None
-        self._refusal: ArgosyError | None = _stopped()
+        self._refusal: Callable[[], ArgosyError] | None = _stopped
         self._stopping = False
         self._first_word: Future[Ready] = Future()
         self._running = 0
@@ -57,13 +58,16 @@ class WorkerSupervisor:
         link = self._link
         return None if link is None else link.pid
 
-    def start(self, timeout: float) -> Ready:
-        """Start the first worker and wait until it is warm.
+    def start(self) -> None:
+        """Start the first worker; `ready` waits for it."""
+        self._thread.start()
+
+    def ready(self, timeout: float) -> Ready:
+        """What the first worker says once it is warm.
 
         Raises:
             InvalidModelEntry: the model cannot be loaded, or not within `timeout` seconds.
         """
-        self._thread.start()
         try:
             return self._first_word.result(timeout)
         except TimeoutError:
@@ -75,7 +79,7 @@ class WorkerSupervisor:
         """End the worker; answers under way end with an error. Idempotent."""
         with self._lock:
             self._stopping = True
-            self._refusal = _stopped()
+            self._refusal = _stopped
             if self._link is not None:
                 self._link.kill()
         if self._thread.ident is not None:
@@ -91,8 +95,10 @@ class WorkerSupervisor:
             EngineError: no worker is ready; `EngineCrashed` when none will be.
         """
         with self._lock:
-            if self._refusal is not None or self._link is None:
-                raise self._refusal or _stopped()
+            if self._refusal is not None:
+                raise self._refusal()
+            if self._link is None:
+                raise _stopped()
             handle = next(self._handles)
             self._answers[handle] = answer
             self._link.send(Add(handle, tokens, settings))
@@ -178,8 +184,7 @@ class WorkerSupervisor:
 
     def _bury(self, link: WorkerLink, reason: str) -> None:
         status = link.close()
-        healing = EngineError("The engine's worker is starting again. Try again in a few seconds.")
-        self._fail_everything(healing, EngineError("The engine's worker ended during this answer. Try again."))
+        self._fail_everything(_healing, _died)
         if not self._first_word.done():
             words = " ".join(reason.split()).rstrip(".")
             self._first_word.set_exception(
@@ -191,23 +196,36 @@ class WorkerSupervisor:
     def _give_up(self) -> None:
         if self._link is not None:
             self._link.close()
-        crashed = EngineCrashed("The engine's worker keeps dying and is not started again.")
-        self._fail_everything(crashed, crashed)
+        self._fail_everything(_crashed, _crashed)
+        if not self._first_word.done():
+            self._first_word.set_exception(_crashed())
 
-    def _fail_everything(self, refusal: ArgosyError, failure: ArgosyError) -> None:
+    def _fail_everything(self, refusal: Callable[[], ArgosyError], failure: Callable[[], ArgosyError]) -> None:
         """Refuse what comes and fail what is under way."""
         with self._lock:
             answers, self._answers = self._answers, {}
             if self._stopping:
-                refusal, failure = _stopped(), _stopped()
+                refusal, failure = _stopped, _stopped
             self._link, self._refusal = None, refusal
         self._running, self._kv_cache_usage = 0, 0.0
         for answer in answers.values():
-            answer.fail(failure)
+            answer.fail(failure())
 
 
 def _stopped() -> EngineError:
     return EngineError("The engine is not running.")
+
+
+def _healing() -> EngineError:
+    return EngineError("The engine's worker is starting again. Try again in a few seconds.")
+
+
+def _died() -> EngineError:
+    return EngineError("The engine's worker ended during this answer. Try again.")
+
+
+def _crashed() -> EngineCrashed:
+    return EngineCrashed("The engine's worker keeps ending and is not started again; its log says why.")
 
 
 def _failure(reason: str) -> ArgosyError:

@@ -21,6 +21,7 @@ from argosy.runtime.contract import InferRequest, InferResponse
 from argosy.runtime.failures import crashed, deadline_exceeded, not_ready
 from argosy.runtime.model_config import check_request, from_message
 from argosy.runtime.triton.errors import is_own, translate
+from argosy.runtime.triton.streams import StreamPool
 from argosy.runtime.triton.wire import decode_response, encode_request
 
 SERVICE = "/inference.GRPCInferenceService/"
@@ -48,7 +49,7 @@ OnSuspect = Callable[[str, str, str], None]
 class _Connection:
     """One channel and its callables; belongs to one generation of the server."""
 
-    __slots__ = ("address", "channel", "closed", "config", "infer", "stream")
+    __slots__ = ("address", "channel", "closed", "config", "infer", "streams")
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -57,15 +58,17 @@ class _Connection:
         self.infer = self.channel.unary_unary(
             SERVICE + "ModelInfer", pb.ModelInferRequest.SerializeToString, pb.ModelInferResponse.FromString
         )
-        self.stream = self.channel.stream_stream(
+        stream = self.channel.stream_stream(
             SERVICE + "ModelStreamInfer", pb.ModelInferRequest.SerializeToString, pb.ModelStreamInferResponse.FromString
         )
+        self.streams = StreamPool(stream)
         self.config = self.channel.unary_unary(
             SERVICE + "ModelConfig", pb.ModelConfigRequest.SerializeToString, pb.ModelConfigResponse.FromString
         )
 
     async def close(self) -> None:
         self.closed = True
+        self.streams.close()
         await self.channel.close(None)
 
 
@@ -111,38 +114,49 @@ class TritonClient:
             raise
 
     async def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
-        """One request, any number of answers, over a gRPC stream of its own.
+        """One request, any number of answers, over a gRPC stream that carries nothing else meanwhile.
 
         Answers are read from the wire only as fast as they are consumed. Closing the iterator resets the stream,
-        which Triton passes on as a cancellation of the request.
+        which Triton passes on as a cancellation of the request. After the final answer the stream is kept for the
+        next request.
         """
         connection = self._connection or self._open(request.model)
         message = encode_request(request)
         message.parameters["triton_enable_empty_final_response"].bool_param = True
-        call = connection.stream(timeout=_timeout(request.deadline))
+        timeout = _timeout(request.deadline)
+        call = connection.streams.take()
+        # The stream outlives the request, so the deadline is kept here and not by gRPC.
+        timer = None if timeout is None else asyncio.get_running_loop().call_later(timeout, call.cancel)
+        clean = False
         try:
             await call.write(message)
-            await call.done_writing()
             while True:
-                item = await call.read()
-                if item is not grpc.aio.EOF and (item.error_message or _is_final(item)):
-                    await _finish(call)
-                    yield _response(item)
+                response = _response(await call.read())
+                if response.final:
+                    clean = True
+                    yield response
                     return
-                yield _response(item)
+                yield response
         except grpc.aio.AioRpcError as error:
             raise await self._error(connection, error.code(), error.details(), request) from None
         except asyncio.InvalidStateError:
             # The call ended before the request was written; its status has the reason.
             raise await self._error(connection, await call.code(), await call.details(), request) from None
         except asyncio.CancelledError:
-            if connection.closed and not _cancelling():
-                raise crashed(request.model) from None
-            raise
+            if _cancelling():
+                raise
+            # Nobody cancelled the task: the stream was reset under it.
+            raise (crashed(request.model) if connection.closed else deadline_exceeded()) from None
         except _StreamError as error:
+            await _finish(call)
             raise await self._error(connection, None, error.text, request) from None
         finally:
-            call.cancel()
+            if timer is not None:
+                timer.cancel()
+            if clean:
+                connection.streams.give_back(call)
+            else:
+                call.cancel()
 
     def _open(self, model: str) -> _Connection:
         if not self._address:
@@ -217,8 +231,9 @@ async def _finish(call: Any) -> None:
     Resetting it in this moment loses the request inside of Triton 2.51: it counts as in flight for ever, and its
     model can no longer be unloaded.
     """
-    with contextlib.suppress(grpc.aio.AioRpcError, TimeoutError):
+    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError, TimeoutError):
         async with asyncio.timeout(_FINISH_SECONDS):
+            await call.done_writing()
             while await call.read() is not grpc.aio.EOF:
                 pass
 

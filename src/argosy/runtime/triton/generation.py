@@ -21,8 +21,9 @@ from argosy.core.tensors import Tensor
 from argosy.runtime.contract import InferRequest
 from argosy.runtime.triton.canary import canary_inputs
 from argosy.runtime.triton.client import TritonClient
-from argosy.runtime.triton.group import Member
+from argosy.runtime.triton.group import Member, busy_ticks, destroy, members
 from argosy.runtime.triton.process import TritonProcess, Watch
+from argosy.runtime.triton.pulse import Pulse
 from argosy.store.entries import ModelEntry
 
 logger = logging.getLogger(__name__)
@@ -47,15 +48,17 @@ class WatchOptions:
         canary_interval: pause between two looks at the models.
         canary_timeout: within which a model must answer a canary.
         misses: looks in a row without any sign of life that condemn a model.
-        busy_grace: how long a model process that keeps computing may go without an answer.
+        busy_grace: how long a model that keeps computing may go without finishing anything.
+        stream_grace: the same for models that answer in streams, whose pieces Triton does not count.
     """
 
     load_deadline: float = 30.0
-    parallel_loads: int = 2
+    parallel_loads: int = 4
     canary_interval: float = 5.0
     canary_timeout: float = 5.0
     misses: int = 2
     busy_grace: float = 60.0
+    stream_grace: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,8 @@ class _Model:
     canary: dict[str, Tensor]
     decoupled: bool
     processes: tuple[Member, ...]
+    pulse: Pulse
     watches: list[Watch] = field(default_factory=list)
-    progress: int = -1
-    ticks: int = 0
-    busy_since: float | None = None
-    misses: int = 0
 
 
 Report = Callable[[ModelStatus], None]
@@ -161,7 +161,7 @@ class Generation:
             model = await self._introduce(entry)
             await self._first_answer(model, deadline)
         except ModelLoadFailed as error:
-            await self._clean_up(entry.name)
+            self._clean_up(entry.name)
             self._report(ModelStatus(entry.name, ModelState.FAILED, error.message))
             return
         except RuntimeFailure as error:
@@ -181,7 +181,7 @@ class Generation:
         deadline = Deadline.after(self._options.load_deadline)
         while self._processes(name) and not deadline.passed and not self._fault.done():  # noqa: ASYNC110 - /proc
             await asyncio.sleep(_SURVEY_INTERVAL)
-        await self._clean_up(name)
+        self._clean_up(name)
 
     async def _load_before(self, name: str, deadline: Deadline) -> None:
         """Ask Triton to load; past the deadline end the model's process, which makes Triton give up."""
@@ -198,7 +198,10 @@ class Generation:
             except ModelLoadFailed as error:
                 raise ModelLoadFailed(load_reason(error.message)) from None
         finally:
-            load.cancel()
+            if not load.done():
+                # Nobody waits any more; left alone, a server that is told to go would wait for this load.
+                load.cancel()
+                self._clean_up(name)
 
     async def _abort_load(self, name: str, load: asyncio.Task[None]) -> None:
         end = Deadline.after(_AFTER_KILL)
@@ -212,9 +215,16 @@ class Generation:
         raise ModelLoadFailed(reason)
 
     async def _introduce(self, entry: ModelEntry) -> _Model:
+        options = self._options
         config = await self.server.control.config(entry.name, _CALL_DEADLINE)
-        canary = canary_inputs(entry.spec.task, config)
-        return _Model(entry, canary, config.decoupled, tuple(self._processes(entry.name)))
+        grace = options.stream_grace if config.decoupled else options.busy_grace
+        return _Model(
+            entry,
+            canary_inputs(entry.spec.task, config),
+            config.decoupled,
+            tuple(self._processes(entry.name)),
+            Pulse(options.misses, options.canary_timeout, grace),
+        )
 
     async def _first_answer(self, model: _Model, deadline: Deadline) -> None:
         timeout = max(self._options.canary_timeout, deadline.remaining)
@@ -222,10 +232,10 @@ class Generation:
             await self.server.control.unload(model.entry.name, _CALL_DEADLINE)
             raise ModelLoadFailed("loaded, and did not answer its first request")
 
-    async def _clean_up(self, name: str) -> None:
-        """No process of a model that is not loaded may stay."""
+    def _clean_up(self, name: str) -> None:
+        """No process and no shared memory of a model that is not loaded may stay."""
         for process in self._processes(name):
-            process.kill()
+            destroy(0, members(process.pid) | {process})
 
     def _processes(self, name: str) -> list[Member]:
         return [member for member in self.server.survey() if member.model == name]
@@ -279,26 +289,18 @@ class Generation:
 
     async def _check(self, model: _Model, progress: int) -> None:
         """Condemn a model that neither made progress, nor answers, nor computes, several looks in a row."""
-        moved, model.progress = progress != model.progress, progress
-        if moved or await self._answers(model, self._options.canary_timeout) or self._busy(model):
-            model.misses = 0
+        name, pulse = model.entry.name, model.pulse
+        if pulse.moved(progress):
             return
-        model.misses += 1
-        logger.warning("%s missed canary %d of %d", model.entry.name, model.misses, self._options.misses)
-        if model.misses >= self._options.misses:
-            self.condemn(Fault(f"{model.entry.name} stopped answering", model.entry.name))
-
-    def _busy(self, model: _Model) -> bool:
-        """Whether the model's processes computed since the last miss, and not for too long without an answer."""
-        now = self._clock()
-        ticks = sum(process.busy_ticks for process in model.processes)
-        worked, model.ticks = ticks - model.ticks, ticks
-        # A tick is 10 ms: a tenth of a core over the timeout tells work from housekeeping.
-        if worked < self._options.canary_timeout * 10:
-            model.busy_since = None
-            return False
-        model.busy_since = now if model.busy_since is None else model.busy_since
-        return now - model.busy_since < self._options.busy_grace
+        before = busy_ticks(model.processes)
+        if await self._answers(model, self._options.canary_timeout):
+            pulse.beats()
+            return
+        condemned = pulse.silent(busy_ticks(model.processes) - before, self._clock())
+        if pulse.misses:
+            logger.warning("%s missed canary %d of %d", name, pulse.misses, self._options.misses)
+        if condemned:
+            self.condemn(Fault(f"{name} stopped answering", name))
 
     async def _answers(self, model: _Model, within: float) -> bool:
         """Whether the model answers a canary; a refusal in words is an answer too."""

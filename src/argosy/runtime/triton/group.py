@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,6 @@ class Member:
         stat = _stat(self.pid)
         return stat is not None and stat.started == self.started and stat.state not in "ZX"
 
-    @property
-    def busy_ticks(self) -> int:
-        """Processor time used so far, kernel ticks; 0 once it is gone."""
-        stat = _stat(self.pid)
-        return stat.ticks if stat is not None and stat.started == self.started else 0
-
     def kill(self) -> None:
         """SIGKILL, unless the process is gone."""
         if self.alive:
@@ -56,14 +50,15 @@ class Member:
 def members(leader: int) -> frozenset[Member]:
     """The process `leader`, its process group, and every descendant of it, zombies excluded."""
     stats = {stat.pid: stat for stat in _all_stats()}
-    found = {leader} if leader in stats else set()
-    found |= {pid for pid, stat in stats.items() if stat.group == leader}
-    grown = True
-    while grown:
-        children = {pid for pid, stat in stats.items() if stat.parent in found} - found
-        found |= children
-        grown = bool(children)
-    return frozenset(_member(stats[pid]) for pid in found if stats[pid].state not in "ZX")
+    family = _descendants(stats, {pid for pid, stat in stats.items() if leader in {pid, stat.group}})
+    return frozenset(_member(stats[pid]) for pid in family if stats[pid].state not in "ZX")
+
+
+def busy_ticks(processes: Iterable[Member]) -> int:
+    """Processor time that the processes and their descendants have used so far, kernel ticks."""
+    stats = {stat.pid: stat for stat in _all_stats()}
+    present = {member.pid for member in processes if stats.get(member.pid, _NOBODY).started == member.started}
+    return sum(stats[pid].ticks for pid in _descendants(stats, present))
 
 
 def orphans(backends: Path) -> frozenset[Member]:
@@ -131,6 +126,18 @@ class _Stat:
     group: int
     ticks: int
     started: int
+
+
+_NOBODY = _Stat(pid=0, state="X", parent=0, group=0, ticks=0, started=-1)
+
+
+def _descendants(stats: Mapping[int, _Stat], roots: set[int]) -> set[int]:
+    """`roots` and everything below them."""
+    family, generation = set(roots), roots
+    while generation:
+        generation = {pid for pid, stat in stats.items() if stat.parent in generation} - family
+        family |= generation
+    return family
 
 
 def _stat(pid: int) -> _Stat | None:

@@ -3,14 +3,17 @@
 Three threads meet here. Triton's calls `execute`, which reads the inputs (they die when it returns) and submits. The
 engine's calls `emit`, which only puts the chunk on a queue, so that a step never waits for a response's trip to Triton
 (0.1 to 0.3 ms). The sender thread sends; when chunks of one answer have piled up it sends them as one.
+
+The sender thread also asks whether clients have left, and nobody else does: Triton 2.51 frees a request with its final
+response, and asking about it while that response is on its way crashes the server.
 """
 
 from __future__ import annotations
 
-import itertools
 import queue
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import time
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -25,6 +28,7 @@ from argosy.runtime.triton.host_metrics import EngineGauges
 
 _CANCEL_POLL_SECONDS = 0.05
 """How often each running request is asked whether its client left; one question costs about 5 us of processor."""
+_GAUGES_SECONDS = 0.5
 _JOIN_SECONDS = 5.0
 _Key = TypeVar("_Key", bound=Hashable)
 
@@ -47,13 +51,12 @@ class GenerationHost:
         self._gauges = EngineGauges(pb_utils, engine, labels)
         self._streams: set[_Stream] = set()
         self._chunks: queue.SimpleQueue[tuple[_Stream, Chunk] | None] = queue.SimpleQueue()
+        # Triton frees what `is_cancelled` looks at when the last response is sent: the two must not overlap.
+        self._ending = threading.Lock()
         self._stopping = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._guarded(work), name=f"argosy-{name}", daemon=True)
-            for name, work in (("send", self._send_chunks), ("watch", self._watch))
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._next_poll = self._next_refresh = time.monotonic()
+        self._thread = threading.Thread(target=self._work, name="argosy-send", daemon=True)
+        self._thread.start()
 
     def execute(self, requests: Sequence[Any]) -> None:
         """Submit every request; the responses follow from the sender thread."""
@@ -72,8 +75,7 @@ class GenerationHost:
         self._engine.stop()
         self._stopping.set()
         self._chunks.put(None)
-        for thread in self._threads:
-            thread.join(_JOIN_SECONDS)
+        self._thread.join(_JOIN_SECONDS)
         self._gauges.close()
 
     def _submit(self, request: Any, stream: _Stream) -> None:
@@ -81,10 +83,32 @@ class GenerationHost:
         put = self._chunks.put
         stream.handle = self._engine.submit(decode_generation(inputs), lambda chunk: put((stream, chunk)))
 
-    def _send_chunks(self) -> None:
-        while (item := self._chunks.get()) is not None:
+    def _work(self) -> None:
+        """The sender thread; a defect is logged and survived, because an exception in a thread would end the stub."""
+        while not self._stopping.is_set() or not self._chunks.empty():
+            try:
+                self._work_once()
+            except Exception as error:  # noqa: BLE001 - see above
+                unexpected(error)
+
+    def _work_once(self) -> None:
+        """Send what is there, or wait for it until the next look at the clients or the gauges is due."""
+        now = time.monotonic()
+        due = min(self._next_poll, self._next_refresh) if self._streams else self._next_refresh
+        try:
+            item = self._chunks.get(timeout=max(0.0, due - now))
+        except queue.Empty:
+            item = None
+        if item is not None:
             for stream, chunk in merge(item, self._waiting()):
                 self._send(stream, chunk)
+            now = time.monotonic()
+        if now >= self._next_poll:
+            self._next_poll = now + _CANCEL_POLL_SECONDS
+            self._cancel_abandoned()
+        if now >= self._next_refresh:
+            self._next_refresh = now + _GAUGES_SECONDS
+            self._gauges.refresh()
 
     def _waiting(self) -> list[tuple[_Stream, Chunk]]:
         """Whatever else has piled up; the stop mark goes back for the next round."""
@@ -100,18 +124,21 @@ class GenerationHost:
     def _send(self, stream: _Stream, chunk: Chunk) -> None:
         if stream not in self._streams:
             return
-        pb_utils = self._pb_utils
-        if chunk.last:
-            self._streams.discard(stream)
         try:
-            stream.sender.send(
-                self._response(stream, chunk),
-                flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL if chunk.last else 0,
-            )
+            if chunk.last:
+                self._send_last(stream, chunk)
+            else:
+                stream.sender.send(self._response(stream, chunk))
         except Exception as error:  # noqa: BLE001 - the stub raises its own types; an escape would end it
             unexpected(error)
             self._streams.discard(stream)
             self._engine.cancel(stream.handle)
+
+    def _send_last(self, stream: _Stream, chunk: Chunk) -> None:
+        response = self._response(stream, chunk)
+        with self._ending:
+            self._streams.discard(stream)
+            stream.sender.send(response, flags=self._pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
     def _response(self, stream: _Stream, chunk: Chunk) -> Any:
         pb_utils = self._pb_utils
@@ -122,33 +149,11 @@ class GenerationHost:
             [pb_utils.Tensor(name, tensor) for name, tensor in tensors.items() if name in stream.outputs]
         )
 
-    def _watch(self) -> None:
-        """Cancel what no client waits for any more, and refresh the gauges."""
-        for tick in itertools.count():
-            if self._stopping.wait(_CANCEL_POLL_SECONDS):
-                return
-            for stream in tuple(self._streams):
-                if stream.handle and stream.sender.is_cancelled():
-                    self._engine.cancel(stream.handle)
-            if tick % 10 == 0:
-                self._gauges.refresh()
-
-    def _guarded(self, work: Callable[[], None]) -> Callable[[], None]:
-        """A thread body that logs a defect and begins again; an exception in a thread would end the stub."""
-
-        def run() -> None:
-            while not self._finished(work):
-                pass
-
-        return run
-
-    def _finished(self, work: Callable[[], None]) -> bool:
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - see `_guarded`
-            unexpected(error)
-            return self._stopping.is_set()
-        return True
+    def _cancel_abandoned(self) -> None:
+        """Cancel what no client waits for any more."""
+        for stream in tuple(self._streams):
+            if stream.handle and stream.sender.is_cancelled():
+                self._engine.cancel(stream.handle)
 
 
 def merge(first: tuple[_Key, Chunk], rest: Sequence[tuple[_Key, Chunk]]) -> list[tuple[_Key, Chunk]]:

@@ -140,6 +140,7 @@ class TritonSupervisor:
             self._prepare()
             self._settled = asyncio.get_running_loop().create_future()
             self._task = asyncio.create_task(self._supervise(), name="triton supervisor")
+            self._task.add_done_callback(self._supervision_ended)
             await asyncio.shield(self._settled)
         except BaseException:
             await self.stop()
@@ -227,6 +228,12 @@ class TritonSupervisor:
                 self._publish(RuntimeState.BACKOFF, reason=fault.reason, retry_after=_RETRY_AFTER + delay)
                 await self._sleep(delay)
             self._status = replace(self._status, restarts=self._status.restarts + 1)
+
+    def _supervision_ended(self, task: asyncio.Task[None]) -> None:
+        """A defect of ours must not leave a server that nobody watches looking ready."""
+        if not task.cancelled() and (defect := task.exception()) is not None:
+            logger.error("Supervision failed", exc_info=defect)
+            self._fail(Fault("an internal error; the log has it"))
 
     async def _serve_until_fault(self) -> Fault:
         number = self._status.generation + 1

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from argosy.core.tensors import Tensor, text_tensor
 from argosy.server.catalog.catalog import ServedModel
+from argosy.server.dataplane.bounds import bound_texts
 from argosy.server.dataplane.call import Call
 from argosy.server.dataplane.dispatch import output
 from argosy.server.dataplane.encode import Encoding, text_parameters, total_tokens
@@ -51,9 +52,10 @@ class Classifier:
             InvalidRequest: the engine refuses an input.
             Unavailable, DeadlineExceeded, EngineError: as the runtime's contract says.
         """
+        bounded = bound_texts(texts, model, "text", truncate)
 
         def rows(start: int, stop: int) -> Mapping[str, Tensor]:
-            return {"text": text_tensor(list(texts[start:stop]))}
+            return {"text": text_tensor(bounded[start:stop])}
 
         answers = await self._encoding.run(model, len(texts), rows, text_parameters(truncate), call)
         probabilities = np.concatenate([output(answer, "probabilities") for answer in answers])

@@ -12,6 +12,7 @@ from argosy.core.errors import InvalidRequest
 from argosy.core.tensors import Tensor, text_tensor
 from argosy.runtime.contract import InferResponse
 from argosy.server.catalog.catalog import ServedModel
+from argosy.server.dataplane.bounds import bound_texts
 from argosy.server.dataplane.call import Call
 from argosy.server.dataplane.dispatch import output
 from argosy.server.dataplane.encode import Encoding, text_parameters, total_tokens
@@ -65,9 +66,10 @@ class Embedder:
             Unavailable, DeadlineExceeded, EngineError: as the runtime's contract says.
         """
         _check_dimensions(dimensions, model)
+        bounded = _bounded(inputs, model, truncate)
 
         def rows(start: int, stop: int) -> Mapping[str, Tensor]:
-            return _input_tensor(inputs[start:stop])
+            return _input_tensor(bounded[start:stop])
 
         answers = await self._encoding.run(model, len(inputs), rows, text_parameters(truncate, input_type), call)
         vectors, tokens = _join(answers)
@@ -82,6 +84,13 @@ def _check_dimensions(dimensions: int | None, model: ServedModel) -> None:
             f"'dimensions' is {dimensions}; model '{model.name}' has {longest}. Ask for {longest} or fewer.",
             param="dimensions",
         )
+
+
+def _bounded(
+    inputs: Sequence[str] | Sequence[Sequence[int]], model: ServedModel, truncate: str | None
+) -> Sequence[str] | Sequence[Sequence[int]]:
+    # Lists of token ids are counted by the route.
+    return bound_texts(inputs, model, "text", truncate) if isinstance(inputs[0], str) else inputs  # type: ignore[arg-type]
 
 
 def _input_tensor(inputs: Sequence[str] | Sequence[Sequence[int]]) -> Mapping[str, Tensor]:

@@ -12,6 +12,7 @@ from argosy.engines.contract import Chunk, GenerationRequest
 from argosy.runtime.contract import InferRequest
 from argosy.runtime.requests import decode_chunk, encode_generation
 from argosy.server.catalog.catalog import ServedModel
+from argosy.server.dataplane.bounds import bound_texts
 from argosy.server.dataplane.call import Call
 from argosy.server.dataplane.dispatch import Dispatcher
 from argosy.telemetry.metrics import Metrics
@@ -45,6 +46,7 @@ class Generator:
             InvalidRequest: the engine refuses a prompt or a sampling value.
             Unavailable, DeadlineExceeded, EngineError: as the runtime's contract says.
         """
+        bound_texts([request.prompt for request in requests if isinstance(request.prompt, str)], model, "text_input")
         begun = time.monotonic()
         ticket = await self._dispatcher.admit(model.root, call, len(requests))
         try:

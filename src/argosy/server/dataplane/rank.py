@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from argosy.core.tensors import Tensor, text_tensor
 from argosy.server.catalog.catalog import ServedModel
+from argosy.server.dataplane.bounds import bound_texts
 from argosy.server.dataplane.call import Call
 from argosy.server.dataplane.dispatch import output
 from argosy.server.dataplane.encode import Encoding, text_parameters, total_tokens
@@ -54,10 +55,12 @@ class Ranker:
             InvalidRequest: the engine refuses an input.
             Unavailable, DeadlineExceeded, EngineError: as the runtime's contract says.
         """
+        (question,) = bound_texts([query], model, "query", truncate)
+        answered = bound_texts(passages, model, "passage", truncate)
 
         def rows(start: int, stop: int) -> Mapping[str, Tensor]:
-            part = list(passages[start:stop])
-            return {"query": text_tensor([query] * len(part)), "passage": text_tensor(part)}
+            part = answered[start:stop]
+            return {"query": text_tensor([question] * len(part)), "passage": text_tensor(part)}
 
         answers = await self._encoding.run(model, len(passages), rows, text_parameters(truncate), call)
         logits = np.concatenate([output(answer, "logit").reshape(-1) for answer in answers])

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from argosy.core.tensors import Tensor
-from argosy.engines.contract import EngineOptions, GenerationRequest, Sampling
+from argosy.engines import registry
+from argosy.engines.contract import Engine, EngineOptions, GenerationRequest, Sampling
 from tests.suites.engine_contract import Broken, Deployment, GenerationEngineContract
 from tests.suites.tiny_models import CONTEXT_LENGTH, RECITATION, tiny_spec, write_tiny_gguf, write_tiny_ir
 
 _ONE_THREAD = {"threads": 1}
 
 
+@pytest.fixture(scope="module")
+def engines() -> Iterator[dict[type, Engine]]:
+    """Engines by test class."""
+    engines: dict[type, Engine] = {}
+    yield engines
+    for engine in engines.values():
+        engine.stop()
+
+
 class _OpenVINOGenAI(GenerationEngineContract):
     library = "openvino_genai"
+
+    @pytest.fixture
+    def engine(self, engines: dict[type, Engine], tmp_path_factory: pytest.TempPathFactory) -> Engine:
+        """One engine for many tests, because each start is a process; started again after a test that stopped it."""
+        engine = engines.get(type(self))
+        if engine is None:
+            deployment = self.deployment(tmp_path_factory.mktemp("version"))
+            engines[type(self)] = engine = registry.create(deployment.spec, deployment.options)
+        if not engine.metrics():
+            engine.start()
+        return engine
 
     def too_long(self) -> Sequence[GenerationRequest]:
         return (

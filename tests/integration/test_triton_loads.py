@@ -1,0 +1,158 @@
+"""Models that do not load, and leaving while models load: reliability cases T4 and T12."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from argosy.core.errors import ModelNotReady
+from argosy.core.status import ModelState, RuntimeState
+from argosy.runtime.triton.generation import WatchOptions
+from argosy.runtime.triton.locate import TritonInstallation
+from argosy.runtime.triton.supervisor import SupervisorOptions, TritonSupervisor
+from tests.integration.conftest import Serve, left_over
+from tests.suites.echo_models import echo_chat, echo_tensors, python_model
+from tests.suites.runtime_contract import GENEROUS, ask, listen, prompt
+
+pytestmark = pytest.mark.triton
+
+SLEEPS_IN_INITIALIZE = """
+import time
+class TritonPythonModel:
+    def initialize(self, args):
+        time.sleep(600)
+    def execute(self, requests):
+        return []
+"""
+
+RAISES_IN_INITIALIZE = """
+class TritonPythonModel:
+    def initialize(self, args):
+        raise ValueError("the weights are missing")
+    def execute(self, requests):
+        return []
+"""
+
+DIES_IN_INITIALIZE = """
+import os
+class TritonPythonModel:
+    def initialize(self, args):
+        os._exit(3)
+    def execute(self, requests):
+        return []
+"""
+
+NEVER_ANSWERS = """
+import time
+class TritonPythonModel:
+    def execute(self, requests):
+        time.sleep(600)
+"""
+
+SLOW_TO_FINISH = """
+import time
+import triton_python_backend_utils as pb_utils
+class TritonPythonModel:
+    def execute(self, requests):
+        inputs = [pb_utils.get_input_tensor_by_name(request, "numbers").as_numpy() for request in requests]
+        return [pb_utils.InferenceResponse([pb_utils.Tensor("numbers", numbers)]) for numbers in inputs]
+    def finalize(self):
+        time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (RAISES_IN_INITIALIZE, "the weights are missing"),
+        (SLEEPS_IN_INITIALIZE, "did not load within 3 s"),
+        (DIES_IN_INITIALIZE, "not healthy"),
+        (NEVER_ANSWERS, "did not answer its first request"),
+        ("def broken(", "was never closed"),
+    ],
+    ids=["raises", "sleeps", "dies", "silent", "syntax"],
+)
+async def test_t4_broken_model_fails_alone(triton: Serve, tmp_path: Path, code: str, reason: str) -> None:
+    """T4: a model that cannot come up is failed with the reason by its deadline; the others serve."""
+    entries = [python_model(tmp_path, "broken", code), echo_tensors(tmp_path), echo_chat(tmp_path)]
+    async with triton(entries, WatchOptions(load_deadline=3, canary_timeout=1)) as served:
+        status = served.supervisor.status
+        assert status.state is RuntimeState.READY
+        assert status.models["broken"].state is ModelState.FAILED
+        assert reason in status.models["broken"].reason
+        assert "Traceback" not in status.models["broken"].reason
+        assert not status.ready
+        assert (await served.client.infer(ask())).outputs
+        assert (await listen(served.client, prompt()))[-1].final
+        assert "broken" not in served.stubs
+        with pytest.raises(ModelNotReady):
+            await served.client.infer(ask("broken"))
+
+
+async def test_t4_others_serve_while_one_loads(triton: Serve, tmp_path: Path) -> None:
+    """T4: while a model hangs in loading, the others that are ready take requests."""
+    async with triton([echo_tensors(tmp_path)], WatchOptions(load_deadline=4)) as served:
+        loading = asyncio.create_task(served.supervisor.load(python_model(tmp_path, "hangs", SLEEPS_IN_INITIALIZE)))
+        answered = 0
+        while not loading.done():
+            assert (await served.client.infer(ask())).outputs
+            answered += 1
+            await asyncio.sleep(0.05)
+        assert (await loading).state is ModelState.FAILED
+        assert answered > 10
+        assert served.supervisor.status.generation == 1
+
+
+async def test_models_can_be_loaded_and_unloaded(triton: Serve, tmp_path: Path) -> None:
+    """A model can be added and taken away while others serve, and stays so after a restart."""
+    async with triton([echo_tensors(tmp_path)]) as served:
+        assert (await served.supervisor.load(echo_chat(tmp_path))).state is ModelState.READY
+        await served.supervisor.unload("echo")
+        assert set(served.supervisor.status.models) == {"parrot"}
+        assert "echo" not in served.stubs
+        with pytest.raises(ModelNotReady):
+            await served.client.infer(ask())
+        served.kill(served.supervisor.pid)
+        await served.healed(1)
+        assert set(served.supervisor.status.models) == {"parrot"}
+        assert (await listen(served.client, prompt()))[-1].final
+
+
+async def test_loading_again_replaces(triton: Serve, tmp_path: Path) -> None:
+    """Loading an entry of the same name takes its new form."""
+    async with triton([echo_tensors(tmp_path / "old", max_tokens=1)]) as served:
+        await served.supervisor.load(echo_tensors(tmp_path / "new", max_tokens=10))
+        assert (await served.client.infer(ask("echo", "five words are now allowed"))).outputs
+        assert served.supervisor.status.generation == 1
+
+
+@pytest.mark.parametrize("moment", ["load", "unload", "start"])
+async def test_t12_leaves_in_time(installation: TritonInstallation, tmp_path: Path, moment: str) -> None:
+    """T12: told to go while a model loads, unloads, or while starting, everything is gone within the grace."""
+    run_directory = tmp_path / "run"
+    grace = 4.0
+    entries = [echo_tensors(tmp_path), python_model(tmp_path, "last", SLOW_TO_FINISH)]
+    supervisor = TritonSupervisor(installation, entries, SupervisorOptions(run_directory, exit_grace=grace))
+    hangs = python_model(tmp_path, "hangs", SLEEPS_IN_INITIALIZE)
+    if moment == "start":
+        supervisor = TritonSupervisor(
+            installation, [*entries, hangs], SupervisorOptions(run_directory, exit_grace=grace)
+        )
+        work = asyncio.create_task(supervisor.start())
+        async with asyncio.timeout(GENEROUS):
+            while supervisor.status.models["last"].state is not ModelState.READY:
+                await asyncio.sleep(0.05)
+    else:
+        await supervisor.start()
+        work = asyncio.create_task(supervisor.load(hangs) if moment == "load" else supervisor.unload("last"))
+    await asyncio.sleep(0.5)
+    began = time.monotonic()
+    await supervisor.stop()
+    assert time.monotonic() - began < grace + 2
+    assert left_over(run_directory) == []
+    assert supervisor.status.state is RuntimeState.STOPPED
+    work.cancel()
+    assert isinstance((await asyncio.gather(work, return_exceptions=True))[0], BaseException)

@@ -1,0 +1,97 @@
+"""Small real networks and a small real tokenizer, written to disk by the tests that use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openvino
+import openvino.opset15 as op
+from safetensors.numpy import save_file
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "ship", "sails", "over", "a", "calm", "sea", "query:", "passage:")
+WIDTH = 6
+CLS, SEP = 2, 3
+
+_random = np.random.default_rng(3)
+TABLE = _random.normal(size=(len(WORDS), WIDTH)).astype(np.float32)
+MIX = _random.normal(size=(WIDTH, WIDTH)).astype(np.float32)
+WEIGHT = _random.normal(size=(3, WIDTH)).astype(np.float32)
+BIAS = _random.normal(size=3).astype(np.float32)
+
+
+def states(ids: list[int]) -> np.ndarray:
+    """What the encoder network computes for one row: [length, WIDTH]."""
+    return TABLE[ids] @ MIX
+
+
+def word_ids(text: str) -> list[int]:
+    """The token ids of a text, special tokens included."""
+    return [CLS, *(WORDS.index(word) if word in WORDS else 1 for word in text.split()), SEP]
+
+
+def write_tokenizer(path: Path) -> None:
+    """One token a word, [CLS] and [SEP] around a text, [SEP] between the texts of a pair."""
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", CLS), ("[SEP]", SEP)]
+    )
+    tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
+    tokenizer.enable_truncation(4)
+    tokenizer.save(str(path))
+
+
+def write_encoder(path: Path, *, inputs: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids")) -> None:
+    """Token states [rows, length, WIDTH]: a table look-up and a matrix product."""
+    parameters = [_input(name) for name in inputs]
+    hidden = op.matmul(op.gather(op.constant(TABLE), parameters[0], op.constant(0)), op.constant(MIX), False, False)
+    _save(hidden, "last_hidden_state", parameters, path)
+
+
+def write_cross_encoder(path: Path) -> None:
+    """One logit a row: the sum over tokens of (id x type id), so that the order and the split of a pair matter."""
+    parameters = [_input(name) for name in ("input_ids", "attention_mask", "token_type_ids")]
+    ids, mask, types = (op.convert(parameter, "f32") for parameter in parameters)
+    product = op.multiply(op.multiply(ids, mask), types)
+    _save(op.reduce_sum(product, op.constant(np.array([1])), keep_dims=True), "logits", parameters, path)
+
+
+def write_classifier(path: Path) -> None:
+    """Logits [rows, 3] of the first token's states."""
+    parameters = [_input(name) for name in ("input_ids", "attention_mask")]
+    first = op.gather(op.gather(op.constant(TABLE), parameters[0], op.constant(0)), op.constant(0), op.constant(1))
+    # The mask must reach the output, or OpenVINO would drop the input.
+    mask = op.convert(op.reduce_min(parameters[1], op.constant(np.array([1])), keep_dims=True), "f32")
+    logits = op.add(op.matmul(first, op.constant(WEIGHT), False, True), op.multiply(mask, op.constant(np.float32(0))))
+    _save(logits, "logits", parameters, path)
+
+
+def write_head(path: Path) -> None:
+    """A linear head with three classes."""
+    save_file({"weight": WEIGHT, "bias": BIAS}, path)
+
+
+def write_sum(path: Path, *, rows: int = -1) -> None:
+    """Task tensor: `total` = `left` FP32 [rows, 2] + `right` INT32 [rows, 2], and `double` = 2 x `left`."""
+    left = op.parameter([rows, 2], np.float32, name="left")
+    right = op.parameter([rows, 2], np.int32, name="right")
+    left.output(0).set_names({"left"})
+    right.output(0).set_names({"right"})
+    total = op.add(left, op.convert(right, "f32"))
+    total.output(0).set_names({"total"})
+    double = op.multiply(left, op.constant(np.float32(2)))
+    double.output(0).set_names({"double"})
+    openvino.save_model(openvino.Model([op.result(total), op.result(double)], [left, right], "sum"), path)
+
+
+def _input(name: str) -> openvino.Node:
+    parameter = op.parameter([-1, -1], np.int64, name=name)
+    parameter.output(0).set_names({name})
+    return parameter
+
+
+def _save(node: openvino.Node, name: str, parameters: list[openvino.Node], path: Path) -> None:
+    node.output(0).set_names({name})
+    openvino.save_model(openvino.Model([op.result(node)], parameters, name), path, compress_to_fp16=False)

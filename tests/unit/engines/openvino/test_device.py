@@ -1,0 +1,58 @@
+"""How a network is compiled: what the deployment asks for, within what the machine can do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import openvino
+import pytest
+
+from argosy.core.models import ModelSpec, ProfileSpec, Task
+from argosy.engines.contract import EngineOptions
+from argosy.engines.openvino.device import DeviceOptions, compile_network, read_network, supported_precision
+from tests.unit.engines.openvino import networks
+
+SPEC = ModelSpec("sum", Task.TENSOR, "openvino", profile=ProfileSpec("bf16"))
+
+
+def options(threads: int = 1, **parameters: str) -> DeviceOptions:
+    return DeviceOptions.of(SPEC, EngineOptions(Path(), threads, parameters=parameters))
+
+
+@pytest.mark.parametrize(("threads", "streams"), [(1, 1), (2, 2), (3, 2), (8, 4)])
+def test_streams_follow_the_threads(threads: int, streams: int) -> None:
+    """Up to two threads each is a stream; beyond, two share one."""
+    assert options(threads).streams == streams
+
+
+def test_parameters_override_the_profile() -> None:
+    """A deployment's parameters win over what the entry was built for."""
+    assert options().precision == "bf16"
+    assert options(precision="f32").precision == "f32"
+    assert options(4, streams="1").streams == 1
+    assert options(quantization_group="0").quantization_group == 0
+
+
+class Lesser:
+    """A device that can do f32 only, told as OpenVINO's core tells it."""
+
+    def get_property(self, device: str, name: str) -> list[str]:
+        return ["FP32"]
+
+
+def test_falls_back_to_f32_where_the_device_cannot_more() -> None:
+    """A precision that the device lacks becomes f32; one that it has stays."""
+    assert supported_precision(Lesser(), options()) == "f32"
+    assert supported_precision(openvino.Core(), options(precision="f32")) == "f32"
+
+
+def test_compiles_within_the_threads(tmp_path: Path) -> None:
+    """The compiled network has the threads, streams and precision that were asked for, and keeps its cache."""
+    networks.write_sum(tmp_path / "model.xml")
+    core = openvino.Core()
+    wanted = options(2, precision="f32", streams="1", cache_dir=str(tmp_path / "cache"))
+    compiled = compile_network(core, read_network(core, tmp_path, "model.xml"), wanted, "sum")
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 2
+    assert compiled.get_property("NUM_STREAMS") == 1
+    assert compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+    assert [*(tmp_path / "cache").iterdir()]

@@ -1,0 +1,309 @@
+"""Encoders: their contract, and right numbers for every pooling and task on small real networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from argosy.core.errors import ArgosyError, InputTooLong, InvalidModelEntry, InvalidRequest
+from argosy.core.models import ModelSpec, Pooling, ProfileSpec, Task, TextSpec
+from argosy.core.tensors import Tensor, text_tensor
+from argosy.engines.contract import EngineOptions, TensorEngine, TensorRequest
+from argosy.engines.openvino.engine import create
+from tests.suites.engine_contract import Broken, Deployment, TensorEngineContract, succeeded
+from tests.unit.engines.openvino import networks
+
+TEXT = TextSpec(max_tokens=8, dimensions=networks.WIDTH)
+QUICK = {"warm_up": "0"}
+
+
+def spec(task: Task = Task.EMBED, text: TextSpec = TEXT, **values: object) -> ModelSpec:
+    return replace(ModelSpec("small", task, "openvino", text=text), **values)
+
+
+def deploy(directory: Path, model: ModelSpec, threads: int = 2, **parameters: str) -> Deployment:
+    networks.write_tokenizer(directory / "tokenizer.json")
+    if not (directory / "model.xml").exists():
+        networks.write_encoder(directory / "model.xml")
+    return Deployment(model, EngineOptions(directory, threads, 64, QUICK | parameters))
+
+
+@contextmanager
+def running(deployment: Deployment) -> Iterator[TensorEngine]:
+    engine = create(deployment.spec, deployment.options)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+def embed(engine: TensorEngine, *texts: str, **parameters: str) -> Tensor:
+    return succeeded(engine.infer([TensorRequest({"text": text_tensor([*texts])}, parameters)])[0])["embedding"]
+
+
+def refusal(engine: TensorEngine, request: TensorRequest) -> ArgosyError:
+    result = engine.infer([request])[0]
+    assert isinstance(result, ArgosyError)
+    return result
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
+
+
+class TestEmbedContract(TensorEngineContract):
+    library = "openvino"
+    tolerance = 1e-5
+
+    def deployment(self, directory: Path) -> Deployment:
+        return deploy(directory, spec())
+
+    def broken(self, sound: Deployment) -> Sequence[Broken]:
+        directory = sound.options.directory
+        (directory / "broken.xml").write_text("<net>not a network")
+        (directory / "broken.bin").write_bytes(b"")
+        (directory / "alone.xml").write_bytes((directory / "model.xml").read_bytes())
+        (directory / "broken.onnx").write_bytes(b"\x00\x01 no protobuf")
+        (directory / "broken.json").write_text("{}")
+        models = ["broken.xml", "alone.xml", "broken.onnx", "missing.onnx"]
+        tokenizers = ["broken.json", "missing.json"]
+        return [
+            *(Broken(replace(sound, spec=replace(sound.spec, model=name)), name.split(".")[0]) for name in models),
+            *(Broken(replace(sound, spec=spec(text=replace(TEXT, tokenizer=name))), name) for name in tokenizers),
+            Broken(replace(sound, spec=spec(text=replace(TEXT, dimensions=7))), "7"),
+            Broken(replace(sound, spec=spec(profile=ProfileSpec("f8"))), "f8"),
+            *(
+                Broken(replace(sound, options=replace(sound.options, parameters={name: "many"})), name)
+                for name in ("streams", "warm_up", "quantization_group")
+            ),
+            Broken(replace(sound, options=replace(sound.options, parameters={"device": "NPU9"})), "NPU9"),
+        ]
+
+    def requests(self) -> Sequence[TensorRequest]:
+        ids = np.array([[2, 5, 3, -1], [2, 4, 6, 3]], dtype=np.int32)
+        return [
+            TensorRequest({"text": text_tensor(["the ship"])}),
+            TensorRequest({"text": text_tensor(["a calm sea", "", "the ship sails over a"])}, {"truncate": "NONE"}),
+            TensorRequest({"token_ids": ids}),
+            TensorRequest({"text": text_tensor(["the ship", "sea " * 20])}, {"truncate": "END"}),
+        ]
+
+    def bad_requests(self) -> Sequence[TensorRequest]:
+        text = text_tensor(["ship"])
+        broken = np.array([[b"\xff\xfe"]], dtype=np.object_)
+        return [
+            TensorRequest({}),
+            TensorRequest({"text": np.zeros((1, 1), dtype=np.float32)}),
+            TensorRequest({"text": text.reshape(-1)}),
+            TensorRequest({"text": broken}),
+            TensorRequest({"text": text}, {"truncate": "MIDDLE"}),
+            TensorRequest({"text": text}, {"input_type": "poem"}),
+            TensorRequest({"text": text, "token_ids": np.ones((1, 1), dtype=np.int32)}),
+            TensorRequest({"token_ids": np.ones((1, 2), dtype=np.int64)}),
+            TensorRequest({"token_ids": np.full((1, 2), -1, dtype=np.int32)}),
+            TensorRequest({"token_ids": np.array([[1, -1, 1]], dtype=np.int32)}),
+            TensorRequest({"token_ids": np.array([[1, len(networks.WORDS)]], dtype=np.int32)}),
+            TensorRequest({"token_ids": np.array([[1, -2]], dtype=np.int32)}),
+        ]
+
+    def too_long(self) -> TensorRequest:
+        return TensorRequest({"text": text_tensor(["sea", "sea " * 7])})
+
+
+@pytest.mark.parametrize(
+    ("pooling", "pool"),
+    [
+        (Pooling.MEAN, lambda states: states.mean(axis=0)),
+        (Pooling.CLS, lambda states: states[0]),
+        (Pooling.LAST, lambda states: states[-1]),
+    ],
+)
+@pytest.mark.parametrize("normalize", [True, False])
+def test_pools_token_states(tmp_path: Path, pooling: Pooling, pool: object, normalize: bool) -> None:
+    """The embedding is the pooled states of the text's own tokens, whatever pads its batch, normalised on demand."""
+    texts = ["ship", "the calm sea", "a ship sails over the sea"]
+    model = spec(text=replace(TEXT, pooling=pooling, normalize=normalize))
+    with running(deploy(tmp_path, model, threads=1)) as engine:
+        got = embed(engine, *texts)
+    wanted = [pool(networks.states(networks.word_ids(text))) for text in texts]
+    np.testing.assert_allclose(got, [unit(v) if normalize else v for v in wanted], rtol=1e-4, atol=1e-5)
+
+
+def test_counts_tokens_with_special_ones(tmp_path: Path) -> None:
+    """`tokens` is what the network read, special tokens included."""
+    with running(deploy(tmp_path, spec())) as engine:
+        result = succeeded(engine.infer([TensorRequest({"text": text_tensor(["", "a calm sea"])})])[0])
+    assert result["tokens"].tolist() == [[2], [5]]
+    assert result["tokens"].dtype == np.int32
+
+
+def test_token_ids_are_read_as_they_stand(tmp_path: Path) -> None:
+    """Token ids give the embedding of the text that has them; the padding -1 is not read."""
+    ids = np.array([[*networks.word_ids("the ship"), -1, -1]], dtype=np.int32)
+    with running(deploy(tmp_path, spec())) as engine:
+        by_ids = succeeded(engine.infer([TensorRequest({"token_ids": ids})])[0])
+        np.testing.assert_allclose(by_ids["embedding"], embed(engine, "the ship"), atol=1e-6)
+    assert by_ids["tokens"].tolist() == [[4]]
+
+
+@pytest.mark.parametrize(
+    ("truncate", "kept"), [("END", "the ship sails over a calm"), ("START", "sails over a calm sea ship")]
+)
+def test_truncation_keeps_special_tokens(tmp_path: Path, truncate: str, kept: str) -> None:
+    """END keeps the beginning and START the end of a text, with the special tokens around it."""
+    whole = {"END": "the ship sails over a calm sea ship", "START": "the ship sails over a calm sea ship"}[truncate]
+    with running(deploy(tmp_path, spec())) as engine:
+        np.testing.assert_allclose(embed(engine, whole, truncate=truncate), embed(engine, kept), atol=1e-6)
+
+
+@pytest.mark.parametrize(("truncate", "kept"), [("END", slice(0, 8)), ("START", slice(2, 10))])
+def test_token_ids_are_truncated_too(tmp_path: Path, truncate: str, kept: slice) -> None:
+    """Token ids lose their end or their start."""
+    ids = np.array([[4, 5, 6, 7, 8, 9, 10, 4, 5, 6]], dtype=np.int32)
+    with running(deploy(tmp_path, spec())) as engine:
+        long, short = engine.infer(
+            [TensorRequest({"token_ids": ids}, {"truncate": truncate}), TensorRequest({"token_ids": ids[:, kept]})]
+        )
+    np.testing.assert_allclose(succeeded(long)["embedding"], succeeded(short)["embedding"], atol=1e-6)
+
+
+def test_the_message_names_length_and_limit(tmp_path: Path) -> None:
+    """The caller learns how long the input was and how long it may be."""
+    with running(deploy(tmp_path, spec())) as engine:
+        error = refusal(engine, TensorRequest({"text": text_tensor(["sea " * 9])}))
+    assert isinstance(error, InputTooLong)
+    assert error.message.startswith("Input length 11 exceeds maximum allowed token size 8.")
+    assert error.param == "text"
+
+
+def test_prefixes_go_before_the_text(tmp_path: Path) -> None:
+    """`input_type` puts the entry's prefix before the text; without it there is none."""
+    text = replace(TEXT, prefixes={"query": "query: ", "passage": "passage: "})
+    with running(deploy(tmp_path, spec(text=text))) as engine:
+        plain = embed(engine, "passage: sea", "query: sea", "sea")
+        prefixed = [embed(engine, "sea", input_type="passage")[0], embed(engine, "sea", input_type="query")[0]]
+        np.testing.assert_allclose(plain[:2], prefixed, atol=1e-6)
+        np.testing.assert_allclose(plain[2:], embed(engine, "sea"), atol=1e-6)
+
+
+def test_pooling_none_returns_the_networks_own_vector(tmp_path: Path) -> None:
+    """With pooling none the network's vector is the answer."""
+    networks.write_classifier(tmp_path / "model.xml")
+    model = spec(text=replace(TEXT, pooling=Pooling.NONE, normalize=False, dimensions=3))
+    with running(deploy(tmp_path, model)) as engine:
+        np.testing.assert_allclose(embed(engine, "sea"), [networks.TABLE[2] @ networks.WEIGHT.T], atol=1e-5)
+
+
+def test_ranks_by_cosine_of_embeddings(tmp_path: Path) -> None:
+    """A bi-encoder's logit is the cosine of query and passage, each with its prefix; tokens are those of both."""
+    text = replace(TEXT, prefixes={"query": "query: ", "passage": "passage: "}, normalize=False)
+    inputs = {"query": text_tensor(["ship", "ship"]), "passage": text_tensor(["the ship", "calm"])}
+    with running(deploy(tmp_path, spec(Task.RANK, text))) as engine:
+        result = succeeded(engine.infer([TensorRequest(inputs)])[0])
+
+    def vector(words: str) -> np.ndarray:
+        return unit(networks.states(networks.word_ids(words)).mean(axis=0))
+
+    wanted = [[vector("query: ship") @ vector("passage: the ship")], [vector("query: ship") @ vector("passage: calm")]]
+    np.testing.assert_allclose(result["logit"], wanted, atol=1e-5)
+    assert result["tokens"].tolist() == [[9], [8]]
+
+
+def test_ranks_with_a_cross_encoder(tmp_path: Path) -> None:
+    """A network with one logit reads query and passage as a pair."""
+    networks.write_cross_encoder(tmp_path / "model.xml")
+    inputs = {"query": text_tensor(["ship", "sea"]), "passage": text_tensor(["the calm", "a"])}
+    with running(deploy(tmp_path, spec(Task.RANK, replace(TEXT, pooling=Pooling.NONE)))) as engine:
+        result = succeeded(engine.infer([TensorRequest(inputs)])[0])
+    assert result["logit"].tolist() == [[4 + 9 + 3], [8 + 3]]
+    assert result["tokens"].tolist() == [[6], [5]]
+
+
+def test_a_cross_encoder_cuts_the_passage_only(tmp_path: Path) -> None:
+    """Truncation drops words of the passage; a query that leaves no room for it is refused."""
+    networks.write_cross_encoder(tmp_path / "model.xml")
+    parameters = {"truncate": "END"}
+    passage = text_tensor(["calm sea ship sails over the"])
+    with running(deploy(tmp_path, spec(Task.RANK, replace(TEXT, pooling=Pooling.NONE)))) as engine:
+        cut = engine.infer([TensorRequest({"query": text_tensor(["ship"]), "passage": passage}, parameters)])[0]
+        error = refusal(engine, TensorRequest({"query": text_tensor(["sea " * 6]), "passage": passage}, parameters))
+    assert succeeded(cut)["logit"].tolist() == [[9 + 10 + 5 + 6 + 3]]
+    assert isinstance(error, InputTooLong)
+
+
+@pytest.mark.parametrize("inputs", [{"query": ["a"]}, {"passage": ["a"]}, {"query": ["a"], "passage": ["b", "c"]}])
+def test_rank_needs_as_many_queries_as_passages(tmp_path: Path, inputs: dict[str, list[str]]) -> None:
+    """Query and passage must both be there, row for row."""
+    with running(deploy(tmp_path, spec(Task.RANK))) as engine:
+        tensors = {name: text_tensor(texts) for name, texts in inputs.items()}
+        assert isinstance(refusal(engine, TensorRequest(tensors)), InvalidRequest)
+
+
+def test_classifies_with_a_head(tmp_path: Path) -> None:
+    """Probabilities are the softmax of the head on the pooled, normalised embedding."""
+    networks.write_head(tmp_path / "head.safetensors")
+    model = spec(Task.CLASSIFY, head="head.safetensors", labels=("x", "y", "z"))
+    with running(deploy(tmp_path, model)) as engine:
+        result = succeeded(engine.infer([TensorRequest({"text": text_tensor(["the ship"])})])[0])
+    vector = unit(networks.states(networks.word_ids("the ship")).mean(axis=0))
+    np.testing.assert_allclose(result["probabilities"], [softmax(networks.WEIGHT @ vector + networks.BIAS)], atol=1e-5)
+
+
+def test_classifies_with_the_networks_own_head(tmp_path: Path) -> None:
+    """Without a head file the network's logits are the classes'."""
+    networks.write_classifier(tmp_path / "model.xml")
+    model = spec(Task.CLASSIFY, replace(TEXT, pooling=Pooling.NONE), labels=("x", "y", "z"))
+    with running(deploy(tmp_path, model)) as engine:
+        result = succeeded(engine.infer([TensorRequest({"text": text_tensor(["sea"])})])[0])
+    np.testing.assert_allclose(result["probabilities"], [softmax(networks.WEIGHT @ networks.TABLE[2])], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("labels", "head", "names"),
+    [(("x", "y"), "head.safetensors", "head"), (("x",), None, "labels"), (("x", "y", "z"), "missing.st", "missing.st")],
+)
+def test_a_head_must_fit(tmp_path: Path, labels: tuple[str, ...], head: str | None, names: str) -> None:
+    """A head with other classes than the labels, or none where one is needed, does not start."""
+    networks.write_head(tmp_path / "head.safetensors")
+    model = spec(Task.CLASSIFY, head=head, labels=labels)
+    deployment = deploy(tmp_path, model)
+    with pytest.raises(InvalidModelEntry, match=names):
+        create(model, deployment.options).start()
+
+
+def test_a_network_with_other_inputs_is_refused(tmp_path: Path) -> None:
+    """An input that no encoder has is named at the start, not at the first request."""
+    networks.write_encoder(tmp_path / "model.xml", inputs=("input_ids", "attention_mask", "pixel_values"))
+    deployment = deploy(tmp_path, spec())
+    with pytest.raises(InvalidModelEntry, match="pixel_values"):
+        create(deployment.spec, deployment.options).start()
+
+
+def test_equal_texts_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts that occur several times in one execution take one row."""
+    with running(deploy(tmp_path, spec())) as engine:
+        seen = []
+        executor = engine._executor
+        monkeypatch.setattr(engine, "_executor", executor)
+        run = executor.run
+        monkeypatch.setattr(
+            executor,
+            "run",
+            lambda batches: run([*(seen.append(len(batch["input_ids"])) or batch for batch in batches)]),
+        )
+        request = TensorRequest({"text": text_tensor(["sea", "sea", "ship"])})
+        results = [succeeded(result)["embedding"] for result in engine.infer([request, request])]
+    assert sum(seen) == 2
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0][0], results[0][1])
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()
