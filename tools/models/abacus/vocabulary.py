@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
 MARKS: Final = ("<|pad|>", "<|bos|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>")
 # Not "special": a decoder that skips special tokens must still show tool calls to the hermes parser.
 TOOL_MARKS: Final = ("<tool_call>", "</tool_call>")
@@ -47,10 +49,8 @@ def byte_symbols() -> list[str]:
     return [symbols[byte] for byte in range(256)]
 
 
-def build_tokenizer():  # type: ignore[no-untyped-def]  # tokenizers.Tokenizer: imported late, training does not need it
+def build_tokenizer() -> Tokenizer:
     """The same vocabulary as a Hugging Face tokenizer, for every engine that serves the model."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-
     structure = [*MARKS, *TOOL_MARKS, *RESERVED]
     vocabulary = {mark: i for i, mark in enumerate(structure)}
     vocabulary.update({symbol: FIRST_BYTE + byte for byte, symbol in enumerate(byte_symbols())})
