@@ -202,6 +202,17 @@ def test_input_over_the_models_length_is_refused(bundled: Running, path: str) ->
     assert "exceeds maximum allowed" in error["message"]
 
 
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/classify", "/v1/chat/completions", "/v1/completions"])
+def test_ten_megabytes_of_text_never_reach_a_tokenizer(bundled: Running, path: str) -> None:
+    """A text that cannot fit is refused by its size, so that no engine is busy with it."""
+    key = {"/v1/chat/completions": "messages", "/v1/completions": "prompt"}.get(path, "input")
+    long = "word " * 2_000_000
+    value = [{"role": "user", "content": long}] if key == "messages" else long
+    body = json.dumps({**BODIES[path], key: value}).encode()
+    error = check_refused(send(bundled.port, post(path, body)), 400)
+    assert "exceeds maximum allowed" in error["message"]
+
+
 def test_truncate_end_takes_what_none_refuses(bundled: Running) -> None:
     """The same over-long text is embedded when the client allows it to be cut."""
     body = {**BODIES["/v1/embeddings"], "input": "word " * 4000, "truncate": "END"}

@@ -173,7 +173,11 @@ def test_l11_new_requests_are_refused_while_draining(tmp_path: Path) -> None:
                 reply = read(connection)
                 if reply.status == 503:
                     break
-            assert reply.headers.get("connection", "").lower() == "close"
+            connection.sendall(post("/v1/completions", json.dumps(ENDLESS).encode()))
+            refusal = read(connection)
+            assert refusal.status == 503
+            assert refusal.headers["connection"].lower() == "close"
+            assert json.loads(refusal.body)["error"]["code"] == "server_is_draining"
         for client in clients:
             client.join(120)
         assert service.process.wait(60) == 0

@@ -40,10 +40,14 @@ def test_only_the_gateway_and_loopback_metrics_listen(bundled: Running) -> None:
 
 
 def test_the_other_socket_is_metrics_and_nothing_more(bundled: Running) -> None:
-    """V1: the loopback port answers /metrics and knows no inference route."""
+    """V1: the loopback port answers /metrics; inference and control routes have nothing behind them."""
     ((_, port),) = listening(bundled) - {("127.0.0.1", bundled.port)}
-    assert httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).status_code == 200
-    assert httpx.get(f"http://127.0.0.1:{port}/v2/health/ready", trust_env=False).status_code == 404
+    base = f"http://127.0.0.1:{port}"
+    assert "nv_inference_request_success" in httpx.get(f"{base}/metrics", trust_env=False).text
+    for path in ("/v2", "/v2/models/abacus", "/v2/repository/index", "/v2/systemsharedmemory/status"):
+        # This listener of Triton's answers 200 with an empty body to any GET, and 405 to any POST.
+        assert httpx.get(base + path, trust_env=False).text == ""
+        assert httpx.post(base + path, content=b"[[[[", trust_env=False).status_code == 405
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,8 @@ def _word_token(word: str) -> str:
 
 def _rms_normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """What the last norm makes of the embedding, the layers being silent."""
-    return rows / np.sqrt(np.mean(rows**2, axis=1, keepdims=True))
+    normalised: NDArray[np.float32] = rows / np.sqrt(np.mean(rows**2, axis=1, keepdims=True))
+    return normalised
 
 
 def _volume(name: str) -> np.float32:
