@@ -53,9 +53,7 @@ def missing_paths() -> list[str]:
 
 def unreachable_pages() -> list[str]:
     """Pages in docs/ that no other page links to."""
-    linked = {
-        (page.parent / target).resolve() for page in pages() for target in LINK.findall(page.read_text())
-    }
+    linked = {(page.parent / target).resolve() for page in pages() for target in LINK.findall(page.read_text())}
     return [
         f"{page.relative_to(ROOT)}: no page links to it"
         for page in pages()

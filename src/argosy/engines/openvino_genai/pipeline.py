@@ -65,9 +65,9 @@ def load(order: Load) -> Loaded:
         "sampler_num_threads": order.threads,
     }
     if order.precision == "f32":
-        # Otherwise the library rounds activations to 8 bits wherever weights have 8 bits, differently for each batch
-        # size: answers in f32 would depend on their neighbours.
-        properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
+        # By itself the library rounds the cache to 8 bits, and activations where weights have 8 bits. A difference in
+        # the last bit between batch sizes then becomes one of a whole step, and answers depend on their neighbours.
+        properties |= {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0, "KV_CACHE_PRECISION": "f32"}
     if order.kv_cache_precision:
         properties["KV_CACHE_PRECISION"] = order.kv_cache_precision
     model = Path(order.model)
