@@ -29,11 +29,11 @@ format: $(VENV)/.dev ## rewrite the code in the house format
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev ## measure the ratios of the README (results in bench/results/)
-	@tools/bootstrap.sh wrk
+	@tools/bootstrap.sh load_generator
 	@$(BIN)/python -m bench $(ARGS)
 
 bench-peers: $(VENV)/.dev ## the same load on Infinity (torch), installed in an environment of its own
-	@tools/bootstrap.sh wrk
+	@tools/bootstrap.sh load_generator
 	@$(BIN)/python -m bench.peers $(ARGS)
 
 lock: $(VENV)/.dev ## resolve the requirements anew

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings a bare Debian or Ubuntu to where the Makefile can go on. Steps: venv, install, wrk.
+# Brings a bare Debian or Ubuntu to where the Makefile can go on. Steps: venv, install, load_generator.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -54,8 +54,8 @@ install() {
     VIRTUAL_ENV="$PWD/$directory" "$directory/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .
 }
 
-wrk() {
-    command -v wrk >/dev/null || apt_install wrk
+load_generator() {
+    type -P wrk >/dev/null || apt_install wrk
 }
 
 step=$1

@@ -1,4 +1,4 @@
-"""The data plane over gRPC: one channel, pre-built methods, no work per call that can be done once.
+"""The data plane over gRPC: one connection, encoded headers, no work per call that can be done once.
 
 Source: KServe Open Inference Protocol v2 (gRPC) and Triton's `ModelStreamInfer` extension.
 """
@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import grpc
-import grpc.aio
 from tritonclient.grpc import service_pb2 as pb
 
 from argosy.core.deadline import Deadline
@@ -20,6 +20,7 @@ from argosy.core.errors import ArgosyError, EngineCrashed, InvalidRequest
 from argosy.runtime.contract import InferRequest, InferResponse
 from argosy.runtime.failures import crashed, deadline_exceeded, not_ready
 from argosy.runtime.model_config import check_request, from_message
+from argosy.runtime.triton.channel import Call, Channel, RpcError, expire_after, method
 from argosy.runtime.triton.errors import is_own, translate
 from argosy.runtime.triton.streams import StreamPool
 from argosy.runtime.triton.wire import decode_response, encode_request
@@ -46,30 +47,29 @@ OnSuspect = Callable[[str, str, str], None]
 """Told model, reason and address when a call met a dead or stalled engine."""
 
 
-class _Connection:
-    """One channel and its callables; belongs to one generation of the server."""
+INFER = method(SERVICE, "ModelInfer")
+STREAM = method(SERVICE, "ModelStreamInfer")
+CONFIG = method(SERVICE, "ModelConfig")
 
-    __slots__ = ("address", "channel", "closed", "config", "infer", "streams")
+
+class _Connection:
+    """One channel and its idle streams; belongs to one generation of the server."""
+
+    __slots__ = ("address", "channel", "streams")
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.closed = False
-        self.channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
-        self.infer = self.channel.unary_unary(
-            SERVICE + "ModelInfer", pb.ModelInferRequest.SerializeToString, pb.ModelInferResponse.FromString
-        )
-        stream = self.channel.stream_stream(
-            SERVICE + "ModelStreamInfer", pb.ModelInferRequest.SerializeToString, pb.ModelStreamInferResponse.FromString
-        )
-        self.streams = StreamPool(stream)
-        self.config = self.channel.unary_unary(
-            SERVICE + "ModelConfig", pb.ModelConfigRequest.SerializeToString, pb.ModelConfigResponse.FromString
-        )
+        self.channel = Channel(address)
+        self.streams: StreamPool[Call] = StreamPool(partial(self.channel.open, STREAM))
 
-    async def close(self) -> None:
-        self.closed = True
+    @property
+    def closed(self) -> bool:
+        """Whether we closed it, rather than the server."""
+        return self.channel.closed
+
+    def close(self) -> None:
         self.streams.close()
-        await self.channel.close(None)
+        self.channel.close()
 
 
 class TritonClient:
@@ -92,7 +92,7 @@ class TritonClient:
             return
         old, self._connection, self._address = self._connection, None, address
         if old is not None:
-            await old.close()
+            old.close()
 
     async def close(self) -> None:
         """Drop the connection; idempotent."""
@@ -102,34 +102,30 @@ class TritonClient:
         """One request, one answer. See the guarantees of the contract."""
         connection = self._connection or self._open(request.model)
         message = encode_request(request)
-        timeout = _timeout(request.deadline)
         try:
-            return decode_response(await connection.infer(message, timeout=timeout))
-        except grpc.aio.AioRpcError as error:
-            raise await self._error(connection, error.code(), error.details(), request) from None
-        except asyncio.CancelledError:
-            # Closing a channel ends its calls with a cancellation that nobody asked the caller's task for.
-            if connection.closed and not _cancelling():
-                raise crashed(request.model) from None
-            raise
+            answer = await connection.channel.unary(INFER, message.SerializeToString(), _timeout(request.deadline))
+        except RpcError as error:
+            raise await self._error(connection, error.code, error.text, request) from None
+        return decode_response(pb.ModelInferResponse.FromString(answer))
 
     async def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
         """One request, any number of answers, over a gRPC stream that carries nothing else meanwhile.
 
-        Answers are read from the wire only as fast as they are consumed. Closing the iterator resets the stream,
-        which Triton passes on as a cancellation of the request. After the final answer the stream is kept for the
-        next request.
+        Closing the iterator resets the stream, which Triton passes on as a cancellation of the request. After the
+        final answer the stream is kept for the next request.
         """
         connection = self._connection or self._open(request.model)
         message = encode_request(request)
         message.parameters["triton_enable_empty_final_response"].bool_param = True
         timeout = _timeout(request.deadline)
-        call = connection.streams.take()
-        # The stream outlives the request, so the deadline is kept here and not by gRPC.
-        timer = None if timeout is None else asyncio.get_running_loop().call_later(timeout, call.cancel)
+        call: Call | None = None
+        timer: asyncio.TimerHandle | None = None
         clean = False
         try:
-            await call.write(message)
+            call = await connection.streams.take()
+            # The stream outlives the request, so the deadline is the request's own.
+            timer = None if timeout is None else expire_after(call, timeout)
+            call.write(message.SerializeToString())
             while True:
                 response = _response(await call.read())
                 if response.final:
@@ -137,26 +133,17 @@ class TritonClient:
                     yield response
                     return
                 yield response
-        except grpc.aio.AioRpcError as error:
-            raise await self._error(connection, error.code(), error.details(), request) from None
-        except asyncio.InvalidStateError:
-            # The call ended before the request was written; its status has the reason.
-            raise await self._error(connection, await call.code(), await call.details(), request) from None
-        except asyncio.CancelledError:
-            if _cancelling():
-                raise
-            # Nobody cancelled the task: the stream was reset under it.
-            raise (crashed(request.model) if connection.closed else deadline_exceeded()) from None
+        except RpcError as error:
+            raise await self._error(connection, error.code, error.text, request) from None
         except _StreamError as error:
-            await _finish(call)
+            if call is not None:
+                await _finish(call)
             raise await self._error(connection, None, error.text, request) from None
         finally:
             if timer is not None:
                 timer.cancel()
-            if clean:
-                connection.streams.give_back(call)
-            else:
-                call.cancel()
+            if call is not None:
+                connection.streams.give_back(call) if clean else call.cancel()
 
     def _open(self, model: str) -> _Connection:
         if not self._address:
@@ -200,11 +187,12 @@ class _StreamError(Exception):
 async def _explain(connection: _Connection, error: InvalidRequest, request: InferRequest) -> InvalidRequest:
     """Triton's refusal in our words, naming the tensor, where the model's config shows what is wrong."""
     try:
-        response = await connection.config(pb.ModelConfigRequest(name=request.model), timeout=_EXPLAIN_SECONDS)
-        check_request(from_message(response.config), request)
+        asked = pb.ModelConfigRequest(name=request.model).SerializeToString()
+        answer = await connection.channel.unary(CONFIG, asked, _EXPLAIN_SECONDS)
+        check_request(from_message(pb.ModelConfigResponse.FromString(answer).config), request)
     except InvalidRequest as better:
         return better
-    except grpc.aio.AioRpcError:
+    except RpcError:
         pass
     return error
 
@@ -214,9 +202,10 @@ def _is_final(item: Any) -> bool:
     return _FINAL in parameters and parameters[_FINAL].bool_param
 
 
-def _response(item: Any) -> InferResponse:
-    if item is grpc.aio.EOF:
+def _response(data: bytes | None) -> InferResponse:
+    if data is None:
         raise _StreamError("Stub process is not healthy")
+    item = pb.ModelStreamInferResponse.FromString(data)
     if item.error_message:
         raise _StreamError(item.error_message)
     message = item.infer_response
@@ -225,21 +214,21 @@ def _response(item: Any) -> InferResponse:
     return decode_response(message, final=final)
 
 
-async def _finish(call: Any) -> None:
+async def _finish(call: Call) -> None:
     """Let Triton end a stream whose answer is complete.
 
     Resetting it in this moment loses the request inside of Triton 2.51: it counts as in flight for ever, and its
     model can no longer be unloaded.
     """
-    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError, TimeoutError):
+    call.done_writing()
+    with contextlib.suppress(RpcError, TimeoutError):
         async with asyncio.timeout(_FINISH_SECONDS):
-            await call.done_writing()
-            while await call.read() is not grpc.aio.EOF:
+            while await call.read() is not None:
                 pass
 
 
 def _timeout(deadline: Deadline) -> float | None:
-    """Seconds for gRPC.
+    """Seconds left for the call.
 
     Raises:
         DeadlineExceeded: nothing is left; the request is never sent.
@@ -250,8 +239,3 @@ def _timeout(deadline: Deadline) -> float | None:
     if remaining <= 0:
         raise deadline_exceeded()
     return remaining
-
-
-def _cancelling() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -7,13 +7,27 @@ that is left early resets its stream, which is what cancels it in the engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, TypeVar
 
 _MOST_IDLE = 256
 
 
-class StreamPool:
+class Reusable(Protocol):
+    """What the pool looks at."""
+
+    def done(self) -> bool:
+        """Whether nothing more can come."""
+        ...
+
+    def cancel(self) -> None:
+        """Reset it."""
+
+
+Call = TypeVar("Call", bound=Reusable)
+
+
+class StreamPool(Generic[Call]):
     """Idle streams of one connection.
 
     Args:
@@ -22,20 +36,20 @@ class StreamPool:
 
     __slots__ = ("_closed", "_idle", "_open")
 
-    def __init__(self, open_stream: Callable[[], Any]) -> None:
+    def __init__(self, open_stream: Callable[[], Awaitable[Call]]) -> None:
         self._open = open_stream
-        self._idle: list[Any] = []
+        self._idle: list[Call] = []
         self._closed = False
 
-    def take(self) -> Any:
+    async def take(self) -> Call:
         """A stream that carries nothing now."""
         while self._idle:
             call = self._idle.pop()
             if not call.done():
                 return call
-        return self._open()
+        return await self._open()
 
-    def give_back(self, call: Any) -> None:
+    def give_back(self, call: Call) -> None:
         """The stream's request has had its final answer."""
         if self._closed or len(self._idle) >= _MOST_IDLE:
             call.cancel()

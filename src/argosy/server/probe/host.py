@@ -16,6 +16,7 @@ from typing import Any
 from argosy.server.probe import parse
 
 _SMI_SECONDS = 10.0
+_SMALL_MACHINE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +86,14 @@ def probe(root: Path = Path("/"), *, devices: bool = False) -> Host:
 
 
 def recommended_engine_threads(host: Host) -> int:
-    """Threads that an engine may keep busy: one processor fewer than there are, at least 1.
+    """Threads that an engine may keep busy: every processor on small machines, one fewer from five on.
 
-    The processor left over runs Triton, its model processes and the gateway. A model process that gets no time for
-    a second while it holds a request makes Triton 2.51 crash at the next one, so an engine must not take everything.
+    Triton, its model processes and the gateway run beside the engines. A model process that gets no time for a second
+    while it holds a request makes Triton 2.51 crash at the next one. On few processors the scheduler's fair shares
+    prevent that, and a processor kept free costs a large part of the work done: with one of two processors kept free,
+    64 clients got half of what the engine can do, with none four fifths and more (`bench`, row "embeddings").
     """
-    return max(1, host.cores - 1)
+    return host.cores if host.cores <= _SMALL_MACHINE else host.cores - 1
 
 
 def recommended_workers(host: Host) -> int:

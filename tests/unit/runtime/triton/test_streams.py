@@ -19,36 +19,45 @@ class Call:
         self.cancelled = True
 
 
-def test_a_stream_given_back_is_taken_again() -> None:
+async def new_call() -> Call:
+    return Call()
+
+
+async def test_a_stream_given_back_is_taken_again() -> None:
     """Opening happens once for requests that follow one another."""
     opened = count()
-    pool = StreamPool(lambda: (next(opened), Call())[1])
-    first = pool.take()
+
+    async def open_call() -> Call:
+        next(opened)
+        return Call()
+
+    pool = StreamPool(open_call)
+    first = await pool.take()
     pool.give_back(first)
-    assert pool.take() is first
+    assert await pool.take() is first
     assert next(opened) == 1
 
 
-def test_requests_at_the_same_time_have_streams_of_their_own() -> None:
+async def test_requests_at_the_same_time_have_streams_of_their_own() -> None:
     """A stream carries one request at a time."""
-    pool = StreamPool(Call)
-    assert pool.take() is not pool.take()
+    pool = StreamPool(new_call)
+    assert await pool.take() is not await pool.take()
 
 
-def test_a_stream_that_ended_while_idle_is_not_handed_out() -> None:
+async def test_a_stream_that_ended_while_idle_is_not_handed_out() -> None:
     """The server may close an idle stream; the next request gets a new one."""
-    pool = StreamPool(Call)
-    first = pool.take()
+    pool = StreamPool(new_call)
+    first = await pool.take()
     pool.give_back(first)
     first.ended = True
-    assert pool.take() is not first
+    assert await pool.take() is not first
 
 
-def test_after_close_nothing_is_kept() -> None:
+async def test_after_close_nothing_is_kept() -> None:
     """A stream that comes back late is reset, not kept."""
-    pool = StreamPool(Call)
-    late = pool.take()
+    pool = StreamPool(new_call)
+    late = await pool.take()
     pool.close()
     pool.give_back(late)
     assert late.cancelled
-    assert pool.take() is not late
+    assert await pool.take() is not late

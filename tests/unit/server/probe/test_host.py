@@ -119,10 +119,20 @@ HOST = Host(
 
 @pytest.mark.parametrize(
     ("processors", "quota", "threads", "workers"),
-    [(1, None, 1, 1), (2, None, 1, 1), (8, None, 7, 2), (8, 2.9, 1, 1), (8, 0.5, 1, 1), (96, None, 95, 8)],
+    [
+        (1, None, 1, 1),
+        (2, None, 2, 1),
+        (4, None, 4, 1),
+        (8, None, 7, 2),
+        (8, 2.9, 2, 1),
+        (8, 0.5, 1, 1),
+        (96, None, 95, 8),
+    ],
 )
-def test_one_processor_is_left_for_the_others(processors: int, quota: float | None, threads: int, workers: int) -> None:
-    """Engines get all processors but one, of those that the quota grants."""
+def test_threads_and_workers_follow_the_processors_granted(
+    processors: int, quota: float | None, threads: int, workers: int
+) -> None:
+    """Engines get every processor that the quota grants up to four, and leave one free beyond."""
     host = replace(HOST, processors=processors, quota=quota)
     assert recommended_engine_threads(host) == threads
     assert recommended_workers(host) == workers

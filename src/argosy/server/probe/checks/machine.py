@@ -30,7 +30,7 @@ def check_cores(host: Host) -> Finding:
     """Whether an engine can be busy without starving Triton and the gateway."""
     threads = recommended_engine_threads(host)
     if host.cores >= 2:
-        return Finding("Processors", Level.OK, f"{host.cores}; {threads} for each engine, 1 for everything else")
+        return Finding("Processors", Level.OK, f"{host.cores}; up to {threads} busy for each engine")
     granted = "1 processor" if host.quota is None else f"{host.quota:g} processors' worth of time"
     return Finding(
         "Processors", Level.WARN, f"{granted}; a busy engine can starve Triton", "docker run --cpus=2 … (or more)"
