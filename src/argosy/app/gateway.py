@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import signal
@@ -168,6 +169,9 @@ def main() -> None:
     configuration = WorkerConfiguration.from_mapping(json.load(sys.stdin))
     configure("json" if configuration.log_format == "json" else "console", configuration.log_level)
     worker = Worker(configuration)
+    # What exists now stays; without it in every full collection those cost a tenth of what they did.
+    gc.collect()
+    gc.freeze()
     uvloop.run(worker.serve())
 
 

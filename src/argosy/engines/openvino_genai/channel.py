@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 
@@ -48,6 +49,12 @@ class Channel:
             self._buffer += data
             frames = self._whole_frames()
         return frames
+
+    def readable(self, seconds: float) -> bool:
+        """Whether something arrives within `seconds`."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def close(self) -> None:
         """Hang up: both ends' waits finish; idempotent."""

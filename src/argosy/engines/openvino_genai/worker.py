@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections import deque
 from functools import partial
@@ -26,6 +27,8 @@ from argosy.engines.openvino_genai.messages import Add, Cancel, Finish, Load, Lo
 
 _logger = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
+_QUIET = 0.002
+_LONGEST_GATHERING = 0.01
 _RUNNING = genai.GenerationStatus.RUNNING
 _NONE = genai.GenerationFinishReason.NONE
 _REASONS = {genai.GenerationFinishReason.STOP: "stop", genai.GenerationFinishReason.LENGTH: "length"}
@@ -66,12 +69,27 @@ class Worker:
 
     def _take_commands(self) -> None:
         idle = not self._running and not self._waiting
-        for frame in self._channel.receive(wait=idle):
+        frames = self._channel.receive(wait=idle)
+        if idle:
+            frames += self._company()
+        for frame in frames:
             command = messages.decode_command(frame)
             if isinstance(command, Add):
                 self._waiting.append(command)
             elif isinstance(command, Cancel):
                 self._cancel(command.handle)
+
+    def _company(self) -> list[bytes]:
+        """Commands sent in the same moment as the one that ended an idle time.
+
+        A step cannot be joined: without these few milliseconds the first of several callers gets a step of its own
+        and the others wait for its end, a whole prompt's computation later.
+        """
+        frames: list[bytes] = []
+        end = time.monotonic() + _LONGEST_GATHERING
+        while (left := end - time.monotonic()) > 0 and self._channel.readable(min(left, _QUIET)):
+            frames += self._channel.receive(wait=False)
+        return frames
 
     def _cancel(self, handle: int) -> None:
         if handle in self._running:

@@ -78,3 +78,11 @@ def test_close_may_be_called_twice(raw_and_channel: tuple[socket.socket, Channel
     channel.close()
     with pytest.raises(EOFError):
         channel.receive()
+
+
+def test_readable_tells_whether_something_came(raw_and_channel: tuple[socket.socket, Channel]) -> None:
+    """Nothing within the time is no, bytes are yes."""
+    raw, channel = raw_and_channel
+    assert not channel.readable(0.01)
+    raw.sendall(b"\x01")
+    assert channel.readable(10)
