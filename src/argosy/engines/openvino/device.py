@@ -123,7 +123,7 @@ def supported_precision(core: Any, options: DeviceOptions) -> str:
 
 def _properties(core: Any, options: DeviceOptions) -> dict[str, Any]:
     properties: dict[str, Any] = {
-        "PERFORMANCE_HINT": "THROUGHPUT",
+        "PERFORMANCE_HINT": "THROUGHPUT" if options.streams > 1 else "LATENCY",
         "INFERENCE_PRECISION_HINT": supported_precision(core, options),
         "INFERENCE_NUM_THREADS": options.threads,
         "NUM_STREAMS": options.streams,
