@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +110,8 @@ def compile_network(core: Any, network: Any, options: DeviceOptions, name: str) 
         InvalidModelEntry: the device cannot run the network.
     """
     try:
-        return core.compile_model(network, options.device, _properties(core, options))
+        with _cache(options, name) as cache:
+            return core.compile_model(network, options.device, _properties(core, options) | cache)
     except RuntimeError as error:
         reason = _first_line(error)
         raise InvalidModelEntry(f"OpenVINO cannot run {name!r} on the device {options.device!r}: {reason}") from error
@@ -130,9 +135,32 @@ def _properties(core: Any, options: DeviceOptions) -> dict[str, Any]:
     }
     if options.quantization_group is not None:
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = options.quantization_group
-    if options.cache_directory:
-        properties["CACHE_DIR"] = options.cache_directory
     return properties
+
+
+@contextmanager
+def _cache(options: DeviceOptions, name: str) -> Iterator[dict[str, Any]]:
+    """The property that names the model's own cache folder, held alone while in use.
+
+    OpenVINO 2026.4 writes a compiled network in place: a process that reads it meanwhile crashes. Two models with equal
+    networks would share a file, as an embedder and a re-ranker on one encoder do, and they load at the same time.
+    """
+    if not options.cache_directory:
+        yield {}
+        return
+    folder = Path(options.cache_directory) / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        _log.warning("The cache folder %s cannot be used (%s); the network is compiled at every start.", folder, error)
+        yield {}
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield {"CACHE_DIR": str(folder)}
+    finally:
+        os.close(lock)
 
 
 def _first_line(error: Exception) -> str:

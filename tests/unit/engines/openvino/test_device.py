@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import openvino
@@ -55,4 +57,21 @@ def test_compiles_within_the_threads(tmp_path: Path) -> None:
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 2
     assert compiled.get_property("NUM_STREAMS") == 1
     assert compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
-    assert [*(tmp_path / "cache").iterdir()]
+    assert [*(tmp_path / "cache").rglob("*.blob")]
+
+
+def test_processes_that_start_at_once_share_a_cold_cache(tmp_path: Path) -> None:
+    """Four engines with one network and one cache folder all come up: none reads what another still writes."""
+    model = Path(__file__).parents[4] / "models" / "all-minilm-l6-v2"
+    program = f"""
+from pathlib import Path
+from argosy.engines.contract import EngineOptions
+from argosy.engines.registry import create
+from argosy.store.entries import read_spec
+entry = Path({str(model)!r})
+parameters = {{"cache_dir": {str(tmp_path)!r}, "warm_up": "0"}}
+engine = create(read_spec(entry), EngineOptions(entry / "1", threads=2, max_batch_size=64, parameters=parameters))
+engine.start()
+"""
+    processes = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(4)]
+    assert [process.wait(100) for process in processes] == [0, 0, 0, 0]

@@ -20,6 +20,16 @@ ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% 
 SLOW_ON_DEMAND = "{% if messages[0].content == 'slow' %}" + ENDLESS + "{% endif %}{{ messages[0].content }}"
 
 
+def renderers() -> list[psutil.Process]:
+    """The rendering processes of this one; other tests may have left it children to reap."""
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "argosy.server.text.renderer" in child.cmdline():
+                found.append(child)
+    return found
+
+
 @pytest.fixture
 async def templates() -> AsyncIterator[ChatTemplates]:
     ready = ChatTemplates(TemplateOptions(render_seconds=1.0))
@@ -113,7 +123,7 @@ async def test_many_conversations_at_once_get_their_own_prompts(templates: ChatT
 async def test_a_killed_process_is_replaced(templates: ChatTemplates) -> None:
     """The rendering that saw it fails, the next works."""
     await templates.load("m", "{{ messages[0].content }}")
-    (child,) = psutil.Process().children()
+    (child,) = renderers()
     child.kill()
     child.wait(10)
     with pytest.raises(InvalidRequest):
@@ -130,7 +140,7 @@ async def test_a_model_without_a_template_says_so(templates: ChatTemplates) -> N
 async def test_stop_leaves_no_process(templates: ChatTemplates) -> None:
     """Twice is as good as once."""
     await templates.load("m", "x")
-    (child,) = psutil.Process().children()
+    (child,) = renderers()
     await templates.stop()
     await templates.stop()
     assert not child.is_running()
@@ -166,5 +176,5 @@ async def test_the_process_sees_none_of_our_environment(
     """A key in a variable cannot leak into a template."""
     monkeypatch.setenv("ARGOSY_API_KEYS", "secret")
     await templates.load("m", "x")
-    (child,) = psutil.Process().children()
+    (child,) = renderers()
     assert "ARGOSY_API_KEYS" not in child.environ()
