@@ -52,6 +52,7 @@ class StartupReport:
         self._models: dict[str, ModelStatus] = {}
         self._state: RuntimeState | None = None
         self._troubled = False
+        self._leaving = False
 
     def begin(self) -> None:
         """Say what is about to happen."""
@@ -60,7 +61,9 @@ class StartupReport:
         self._console.print(f"Starting Triton with {len(self._entries)} models …")
 
     def on_status(self, status: RuntimeStatus) -> None:
-        """Print what changed."""
+        """Print what changed; on the way out nothing is news."""
+        if self._leaving:
+            return
         if status.state is not self._state and status.state in {RuntimeState.FENCED, RuntimeState.FAILED}:
             self._console.print(f"[red]{self._seconds} runtime {status.state}:[/] {status.reason}")
             self._troubled = True
@@ -94,6 +97,7 @@ class StartupReport:
 
     def leaving(self) -> None:
         """Say that the drain has begun."""
+        self._leaving = True
         self._console.print("Stopping: running requests may finish. Once more to stop now.")
 
     def goodbye(self) -> None:

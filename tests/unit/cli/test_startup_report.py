@@ -79,3 +79,12 @@ def test_a_failed_model_is_shown_with_its_reason(output: io.StringIO) -> None:
     shown.finish()
     assert "model.xml is missing" in output.getvalue()
     assert "curl" not in output.getvalue()
+
+
+def test_on_the_way_out_nothing_is_told_as_trouble(output: io.StringIO) -> None:
+    """Models that go because the server goes are no fault."""
+    shown = report(output)
+    shown.on_status(status(RuntimeState.READY, ModelState.READY))
+    shown.leaving()
+    shown.on_status(status(RuntimeState.STOPPED, ModelState.FENCED, "the serving process is being restarted"))
+    assert "fenced" not in output.getvalue()
