@@ -232,10 +232,6 @@ class Settings:
     load_timeout: float = _setting(
         120.0, _seconds(1, 86_400), "runtime", "Seconds that one model gets to load before it counts as failed."
     )
-    max_batch_size: int = _setting(
-        0, _integer(0, 4096), "runtime", "Rows in one batch of an encoder; 0 keeps what the model entry says.",
-        "NIM_MAX_BATCH_SIZE", "NIM_TRITON_MAX_BATCH_SIZE",
-    )
     log_level: str = _setting("info", _level, "logs", "debug, info, warning, error or critical.", "NIM_LOG_LEVEL")
     log_format: str = _setting(
         "console", _log_format, "logs", "console for people, json for collectors.", "NIM_JSONL_LOGGING"

@@ -206,3 +206,17 @@ def test_a_second_term_ends_a_long_drain(tmp_path: Path) -> None:
         running.process.send_signal(signal.SIGTERM)
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(60) == 0
+
+
+def test_two_workers_answer_as_one(tmp_path: Path) -> None:
+    """Requests spread over both; whichever is asked for metrics has counted all of them."""
+    body = {"model": "minilm-sentiment", "input": "It does what it should."}
+    with serve(tmp_path, "minilm-sentiment", "--workers", "2") as running:
+        running.wait_ready()
+        assert len([process for process in running.family() if "argosy.app.gateway" in process.cmdline()]) == 2
+        for _ in range(30):
+            assert running.post("/v1/classify", body).status_code == 200
+        wanted = 'argosy_requests_total{model="minilm-sentiment",route="/v1/classify",status="200"} 30.0'
+        assert all(wanted in running.get("/metrics").text for _ in range(6))
+        assert running.stop() == 0
+        assert running.orphans() == []
