@@ -65,6 +65,8 @@ class GenerateSpec:
         context_length: prompt and answer together, tokens.
         chat_template: Jinja file in the version folder, or None when the model has no chat form.
         tool_parser: name of the family whose tool-call syntax the model emits, or None.
+        reasoning_parser: name of the family whose marks the model puts around its thoughts, or None.
+        adapter: folder in the version folder with a LoRA adapter in PEFT's format, or None.
     """
 
     context_length: int
@@ -74,6 +76,8 @@ class GenerateSpec:
     bos_token: str = ""
     eos_token: str = ""
     tool_parser: str | None = None
+    reasoning_parser: str | None = None
+    adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ class ModelSpec:
         name: what clients call it; matches `NAME`.
         engine: name in `argosy.engines.registry`.
         model: the engine's main file, relative to the version folder.
+        parent: the model this one is an adapter of, or None.
         head: safetensors file with `weight` [classes, dimensions] and `bias` [classes] (classify only).
         accuracy: measured figures, as written by whoever built the entry.
     """
@@ -116,6 +121,7 @@ class ModelSpec:
     profile: ProfileSpec = field(default_factory=ProfileSpec)
     text: TextSpec | None = None
     generate: GenerateSpec | None = None
+    parent: str | None = None
     head: str | None = None
     labels: tuple[str, ...] = ()
     accuracy: Mapping[str, Any] = field(default_factory=dict)

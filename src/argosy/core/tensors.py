@@ -6,6 +6,7 @@ are `bytes`; BF16 has no NumPy type and travels as raw little-endian `uint16`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,21 @@ DATATYPES: dict[str, np.dtype[Any]] = {
     "BYTES": np.dtype(np.object_),
 }
 _NAMES = {dtype: name for name, dtype in DATATYPES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RawTensor:
+    """A tensor as it travels: nobody has looked inside.
+
+    Attributes:
+        datatype: KServe v2 name, BF16 included.
+        data: elements in row-major order, little-endian; BYTES elements each after their length as a little-endian
+            32-bit integer.
+    """
+
+    datatype: str
+    shape: tuple[int, ...]
+    data: bytes | memoryview
 
 
 def datatype_of(tensor: Tensor) -> str:

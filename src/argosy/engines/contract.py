@@ -17,6 +17,9 @@ Guarantees an engine gives (`tests/suites/engine_contract.py` checks each senten
 * Every generation that `submit` accepts ends in exactly one call with `finish_reason` set or one with `error`
   set, whatever happens, `stop` included. `submit` itself raises for a request that cannot run.
 * The texts of a generation's chunks joined are the answer; no chunk splits a UTF-8 character.
+* A constraint that cannot be compiled, or not within 2 s, is `InvalidRequest`, costs no other generation anything and
+  leaves the engine as it was. An answer that ends with "stop" satisfies its constraint.
+* What the engine's `features` lack is `UnsupportedParameter` naming the field of `Sampling`.
 
 Guarantees the host gives: `start` and `stop` are never concurrent with anything; `infer` is called from one
 thread; `submit` and `cancel` may come from any thread; the callback given to `submit` is thread-safe, fast and
@@ -33,7 +36,8 @@ classify   text BYTES [1]                                            probabiliti
 tensor     as the network names them                                 as the network names them
 generate   text_input BYTES [1]  or  input_ids INT32 [-1];           text_output BYTES [1], finish_reason
            sampling_parameters BYTES [1] (JSON)                      BYTES [1], num_input_tokens, and
-                                                                     num_output_tokens INT32 [1]
+                                                                     num_output_tokens INT32 [1],
+                                                                     logprobs BYTES [1] (JSON)
 =========  ========================================================  ==========================================
 
 `tokens` counts the tokens the network read, special tokens included. Encoder requests carry the request
@@ -45,6 +49,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -82,6 +87,53 @@ TensorResult = Mapping[str, Tensor] | ArgosyError
 """Outputs by name, or why this request has none."""
 
 
+class Feature(StrEnum):
+    """What a generation engine may or may not be able to do. A gateway refuses what is missing before the engine."""
+
+    LOGPROBS = "logprobs"
+    TOP_LOGPROBS = "top_logprobs"
+    LOGIT_BIAS = "logit_bias"
+    MIN_P = "min_p"
+    CONSTRAINT = "constraint"
+    ADAPTER = "adapter"
+
+
+class ConstraintKind(StrEnum):
+    """The language a constraint is written in.
+
+    EBNF is xgrammar's (GBNF); a structural tag is its JSON form `{"type": "structural_tag", "format": …}`, which
+    joins fixed texts, schemas and alternatives.
+    """
+
+    JSON_SCHEMA = "json_schema"
+    REGEX = "regex"
+    EBNF = "ebnf"
+    STRUCTURAL_TAG = "structural_tag"
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What an answer must look like, from its first to its last character."""
+
+    kind: ConstraintKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token that was produced, or could have been.
+
+    Attributes:
+        token: its bytes, which may be a part of a character.
+        logprob: natural logarithm of its probability before temperature and truncation where the engine can tell.
+        top: the likeliest tokens at this place, likeliest first; empty unless asked for.
+    """
+
+    token: bytes
+    logprob: float
+    top: tuple[TokenLogprob, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How to continue a prompt.
@@ -95,6 +147,11 @@ class Sampling:
         ignore_eos: run to `max_tokens` (benchmarks).
         add_special_tokens: whether the tokenizer adds its own start token; false for rendered chat templates.
         include_stop: leave a matched stop text in the answer.
+        min_p: tokens less likely than this share of the likeliest are not drawn; 0 means all.
+        logprobs: tell the log-probability of every token produced.
+        top_logprobs: and of this many of the likeliest at each place.
+        logit_bias: added to the logit of each token id.
+        constraint: None leaves the answer free.
     """
 
     max_tokens: int | None = None
@@ -110,6 +167,11 @@ class Sampling:
     ignore_eos: bool = False
     add_special_tokens: bool = True
     include_stop: bool = False
+    min_p: float = 0.0
+    logprobs: bool = False
+    top_logprobs: int = 0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +191,8 @@ class Chunk:
         finish_reason: None while running; "stop", "length" or "cancelled" in the last chunk.
         num_input_tokens: length of the prompt in tokens.
         num_output_tokens: tokens produced so far, the end token included.
+        logprobs: of the tokens whose text this chunk begins to show, in order; empty unless asked for. Joined over the
+            chunks there is one for each token of the answer, the end token and a removed stop text left out.
         error: why the generation ended without an answer; then `finish_reason` is None and this is the last.
     """
 
@@ -137,6 +201,7 @@ class Chunk:
     num_input_tokens: int = 0
     num_output_tokens: int = 0
     error: ArgosyError | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
     @property
     def last(self) -> bool:
@@ -201,7 +266,9 @@ class EngineFactory:
     Attributes:
         name: `argosy_<name>` is the Triton backend.
         create: builds the engine; imports its library only when called.
+        features: what its generations can do beyond the plain.
     """
 
     name: str
     create: Callable[[ModelSpec, EngineOptions], TensorEngine | GenerationEngine]
+    features: frozenset[Feature] = frozenset()

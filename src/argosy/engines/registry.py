@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argosy.core.errors import InvalidModelEntry
 from argosy.core.models import ModelSpec
-from argosy.engines.contract import EngineFactory, EngineOptions, GenerationEngine, TensorEngine
+from argosy.engines.contract import EngineFactory, EngineOptions, Feature, GenerationEngine, TensorEngine
 
 
 def create(spec: ModelSpec, options: EngineOptions) -> TensorEngine | GenerationEngine:
@@ -21,6 +21,12 @@ def create(spec: ModelSpec, options: EngineOptions) -> TensorEngine | Generation
             f"Model {spec.name!r} names the engine {spec.engine!r}; this build has: {known}."
         ) from None
     return factory.create(spec, options)
+
+
+def features(engine: str) -> frozenset[Feature]:
+    """What an engine's generations can do; nothing for an engine that does not exist."""
+    factory = ENGINES.get(engine)
+    return frozenset() if factory is None else factory.features
 
 
 def _echo(spec: ModelSpec, options: EngineOptions) -> TensorEngine | GenerationEngine:

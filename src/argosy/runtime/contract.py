@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from argosy.core.deadline import NEVER, Deadline
-from argosy.core.status import RuntimeStatus
-from argosy.core.tensors import Tensor
+from argosy.core.status import ModelStatus, RuntimeStatus
+from argosy.core.tensors import RawTensor, Tensor
+from argosy.store.entries import ModelEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +30,23 @@ class InferRequest:
     """One call to one model.
 
     Attributes:
-        inputs: arrays with the batch dimension first where the model has one; BYTES are object arrays of bytes.
+        inputs: arrays with the batch dimension first where the model has one; BYTES are object arrays of bytes. A
+            `RawTensor` is passed on unread.
         outputs: names wanted; empty means all.
-        parameters: KServe request parameters (bool, int, str); `priority` and `timeout` reach the scheduler.
+        parameters: KServe request parameters (bool, int, str); `priority`, `timeout` (microseconds) and
+            `sequence_id`, `sequence_start`, `sequence_end` reach the scheduler.
         version: empty means the newest.
+        raw: answer in `RawTensor`s, which spares decoding what is only passed on.
     """
 
     model: str
-    inputs: Mapping[str, Tensor]
+    inputs: Mapping[str, Tensor | RawTensor]
     outputs: Sequence[str] = ()
     parameters: Mapping[str, bool | int | str] = field(default_factory=dict)
     request_id: str = ""
     version: str = ""
     deadline: Deadline = NEVER
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +54,11 @@ class InferResponse:
     """One answer, or one of a stream of answers.
 
     Attributes:
+        outputs: arrays, or `RawTensor`s when the request was `raw`.
         final: whether nothing follows in a stream; the final response may hold no outputs.
     """
 
-    outputs: Mapping[str, Tensor]
+    outputs: Mapping[str, Any]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     final: bool = True
     model: str = ""
@@ -68,6 +74,34 @@ class InferenceClient(Protocol):
 
     def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
         """One request, any number of answers (decoupled models). Closing the iterator cancels."""
+        ...
+
+    async def server_metadata(self) -> Mapping[str, Any]:
+        """KServe v2 server metadata: `name`, `version`, `extensions`."""
+        ...
+
+    async def model_metadata(self, model: str, version: str = "") -> Mapping[str, Any]:
+        """KServe v2 model metadata: `name`, `versions`, `platform`, `inputs`, `outputs` (name, datatype, shape).
+
+        Raises:
+            ModelNotFound, ModelNotReady: as for a call.
+        """
+        ...
+
+    async def model_config(self, model: str, version: str = "") -> Mapping[str, Any]:
+        """Triton's model configuration in protobuf's JSON form with the names of `config.pbtxt`.
+
+        Raises:
+            ModelNotFound, ModelNotReady: as for a call.
+        """
+        ...
+
+    async def model_statistics(self, model: str = "", version: str = "") -> Mapping[str, Any]:
+        """Triton's statistics extension, `{"model_stats": [...]}`; all models when none is named.
+
+        Raises:
+            ModelNotFound, ModelNotReady: as for a call.
+        """
         ...
 
     async def connect(self, address: str) -> None:
@@ -107,6 +141,21 @@ class RuntimeProcess(Protocol):
 
     async def stop(self) -> None:
         """Go away cleanly; idempotent, also after a failed start."""
+
+    async def load(self, entry: ModelEntry) -> ModelStatus:
+        """Want one more model, or a new form of one; returns its state once it is ready or failed.
+
+        Raises:
+            RuntimeFailure: the runtime is not up.
+        """
+        ...
+
+    async def unload(self, name: str) -> None:
+        """Want a model no longer; returns once it is gone. Unknown names are ignored.
+
+        Raises:
+            RuntimeFailure: the runtime is not up or did not answer.
+        """
 
     def suspect(self, model: str, reason: str, address: str = "") -> None:
         """A data plane saw `model` crash or stall at `address`: verify, fence and heal. Old news is ignored."""

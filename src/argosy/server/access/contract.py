@@ -16,9 +16,11 @@ class Principal:
 
     Attributes:
         name: safe to log; never the key itself.
+        operator: may load and unload models.
     """
 
     name: str
+    operator: bool = False
 
 
 class Authenticator(Protocol):
