@@ -26,6 +26,7 @@ SUBJECTS: dict[str, str] = {
     "embeddings": "bench.embeddings:measure",
     "batching": "bench.batching:measure",
     "gateway": "bench.gateway:measure",
+    "streams": "bench.streams:measure",
     "overload": "bench.overload:measure",
     "chat": "bench.chat:measure",
     "abacus": "bench.chat:measure_abacus",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from argosy.core.models import GenerateSpec, ModelSpec, ProfileSpec, Task
@@ -15,7 +16,7 @@ _BATCH_SIZE = re.compile(r"\bmax_batch_size\s*:\s*\d+")
 _NAME = r"^name\s*:\s*[\"']?{name}[\"']?"
 
 
-def write_echo(store: Path, name: str) -> Path:
+def write_echo(store: Path, name: str, parameters: Mapping[str, str] | None = None) -> Path:
     """An entry whose engine sends the prompt back: all that a request costs is the way to it and back."""
     spec = ModelSpec(
         name=name,
@@ -30,7 +31,11 @@ def write_echo(store: Path, name: str) -> Path:
     entry = store / name
     (entry / "1").mkdir(parents=True, exist_ok=True)
     (entry / SPEC_FILE).write_text(spec_file.render(spec), encoding="utf-8")
-    (entry / CONFIG_FILE).write_text(triton_config.render(spec), encoding="utf-8")
+    config = triton_config.render(spec) + "".join(
+        f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}\n'
+        for key, value in (parameters or {}).items()
+    )
+    (entry / CONFIG_FILE).write_text(config, encoding="utf-8")
     return entry
 
 
