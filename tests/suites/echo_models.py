@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from argosy.core.tensors import DATATYPES
 from argosy.store.entries import ModelEntry, read_entry
 
 _TENSOR_CONFIG = """
@@ -27,7 +28,9 @@ output [
   { name: "text_output" data_type: TYPE_STRING dims: [ 1 ] },
   { name: "finish_reason" data_type: TYPE_STRING dims: [ 1 ] },
   { name: "num_input_tokens" data_type: TYPE_INT32 dims: [ 1 ] },
-  { name: "num_output_tokens" data_type: TYPE_INT32 dims: [ 1 ] }
+  { name: "num_output_tokens" data_type: TYPE_INT32 dims: [ 1 ] },
+  { name: "logprobs" data_type: TYPE_STRING dims: [ 1 ] },
+  { name: "error" data_type: TYPE_STRING dims: [ 1 ] }
 ]
 model_transaction_policy { decoupled: true }
 instance_group [ { kind: KIND_CPU count: 1 } ]
@@ -61,6 +64,24 @@ def echo_chat(
     """A language model that repeats its prompt, one word a chunk."""
     spec = f"task: generate\ngenerate: {{ context_length: {context_length} }}\n"
     return _entry(store, name, spec, _CHAT_CONFIG, parameters)
+
+
+def echo_anything(store: Path, name: str = "anything", *, parameters: Mapping[str, str] | None = None) -> ModelEntry:
+    """A model that returns every input, one for each data type (`bool`, …, `bytes`) and an FP32 `matrix` [-1, 2].
+
+    The output `fp32` has the labels `zero`, `one` and `two`.
+    """
+    dtypes = {kind: ("TYPE_STRING" if kind == "BYTES" else f"TYPE_{kind}", "-1") for kind in (*DATATYPES, "BF16")}
+    tensors = {kind.lower(): given for kind, given in dtypes.items()} | {"matrix": ("TYPE_FP32", "-1, 2")}
+    lines = []
+    for tensor, (kind, dims) in tensors.items():
+        shape = f'name: "{tensor}" data_type: {kind} dims: [ {dims} ]'
+        labels = ' label_filename: "labels.txt"' if tensor == "fp32" else ""
+        lines += [f"input [ {{ {shape} optional: true }} ]", f"output [ {{ {shape}{labels} }} ]"]
+    config = "\n".join(('backend: "argosy_echo"', *lines, "instance_group [ { kind: KIND_CPU count: 1 } ]"))
+    entry = _entry(store, name, "task: tensor\n", config, parameters)
+    (entry.directory / "labels.txt").write_text("zero\none\ntwo\n", encoding="utf-8")
+    return entry
 
 
 def python_model(store: Path, name: str, code: str) -> ModelEntry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,12 +12,22 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from argosy.core.errors import EngineError, InputTooLong, InvalidRequest
+from argosy.core.errors import ArgosyError, EngineError, InputTooLong, InvalidRequest, UnsupportedParameter
 from argosy.core.tensors import Tensor
 from argosy.engines import registry
-from argosy.engines.contract import Chunk, Engine, GenerationEngine, GenerationRequest, Sampling
+from argosy.engines.contract import (
+    Chunk,
+    Constraint,
+    ConstraintKind,
+    Engine,
+    Feature,
+    GenerationEngine,
+    GenerationRequest,
+    Sampling,
+)
 from tests.suites.engine_life_contract import Deployment, EngineContract
 
+_ABC = Constraint(ConstraintKind.REGEX, "[abc]{3,5}")
 GENEROUS = 60.0
 """Seconds after which a bounded wait gives up; never a measure of speed."""
 
@@ -58,6 +69,9 @@ class GenerationEngineContract(EngineContract):
 
     exact: bool = True
     """Whether greedy text is the same alone and in a batch; false where the precision cannot promise it."""
+
+    features: frozenset[Feature] = frozenset()
+    """What the deployment can do: what the registry says of its engine, less what its files do not allow."""
 
     prompt: str = "one two three four five six seven eight"
     """A prompt whose greedy answer has at least four tokens and several words."""
@@ -178,6 +192,91 @@ class GenerationEngineContract(EngineContract):
         if self.exact:
             assert together.text == alone.text
 
+    def test_log_probabilities_tell_the_answer(self, engine: GenerationEngine) -> None:
+        """There is one for each token of the answer, with the bytes that it shows; none unless asked for."""
+        assert not any(chunk.logprobs for chunk in run(engine, self.request()).chunks)
+        if Feature.LOGPROBS not in self.features:
+            return
+        answer = run(engine, self.unicode_request() or self.request(), logprobs=True)
+        told = [token for chunk in answer.chunks for token in chunk.logprobs]
+        last = answer.chunks[-1]
+        assert b"".join(token.token for token in told).startswith(answer.text.encode().rstrip("\ufffd".encode()))
+        assert len(told) in {last.num_output_tokens, last.num_output_tokens - 1}
+        assert all(token.logprob <= 0 for token in told)
+        assert not any(token.top for token in told)
+
+    def test_log_probabilities_leave_a_stop_text_out(self, engine: GenerationEngine) -> None:
+        """Tokens of a removed stop text are not told; those before it are."""
+        if Feature.LOGPROBS not in self.features:
+            return
+        whole = run(engine, self.request()).text
+        stop = whole[len(whole) // 3 : len(whole) // 3 + 3]
+        answer = run(engine, self.request(stop=(stop,)), logprobs=True)
+        told = [token for chunk in answer.chunks for token in chunk.logprobs]
+        assert b"".join(token.token for token in told).startswith(answer.text.encode())
+        assert len(b"".join(token.token for token in told[:-1])) <= len(answer.text.encode())
+
+    def test_the_likeliest_are_told_likeliest_first(self, engine: GenerationEngine) -> None:
+        """With `top_logprobs` each token has that many alternatives, in order."""
+        if Feature.TOP_LOGPROBS not in self.features:
+            return
+        told = [
+            token
+            for chunk in run(engine, self.request(), logprobs=True, top_logprobs=3).chunks
+            for token in chunk.logprobs
+        ]
+        assert told
+        for token in told:
+            assert len(token.top) == 3
+            assert sorted(token.top, key=lambda other: -other.logprob) == [*token.top]
+
+    def test_what_it_cannot_do_is_refused_by_name(self, engine: GenerationEngine) -> None:
+        """What `features` lack is `UnsupportedParameter` with the field of `Sampling`, and nothing is emitted."""
+        asked: dict[Feature, dict[str, object]] = {
+            Feature.LOGPROBS: {"logprobs": True},
+            Feature.TOP_LOGPROBS: {"top_logprobs": 2},
+            Feature.LOGIT_BIAS: {"logit_bias": {1: 1.0}},
+            Feature.MIN_P: {"min_p": 0.1},
+            Feature.CONSTRAINT: {"constraint": _ABC},
+        }
+        for feature in asked.keys() - self.features:
+            answer = Answer()
+            with pytest.raises(UnsupportedParameter) as caught:
+                engine.submit(self.request(**asked[feature]), answer)
+            assert caught.value.param == feature.value
+            assert not answer.chunks
+        self.use(engine)
+
+    def test_an_answer_satisfies_its_constraint(self, engine: GenerationEngine) -> None:
+        """An answer that ends with "stop" is what its constraint allows, alone and beside free ones."""
+        if Feature.CONSTRAINT not in self.features:
+            return
+        free = start(engine, self.request(max_tokens=32, ignore_eos=True))
+        for temperature in (0.0, 1.0):
+            answer = run(engine, self.request(constraint=_ABC, max_tokens=64, temperature=temperature, seed=1))
+            assert answer.chunks[-1].finish_reason == "stop"
+            assert re.fullmatch(_ABC.text, answer.text)
+        assert free.wait().error is None
+        alone = run(engine, self.request(max_tokens=32, ignore_eos=True))
+        assert not self.exact or alone.text == free.text
+
+    def test_a_bad_constraint_costs_nobody_else(self, engine: GenerationEngine) -> None:
+        """A constraint that does not compile is `InvalidRequest`, at once or as the only chunk; others go on."""
+        if Feature.CONSTRAINT not in self.features:
+            return
+        neighbour = Answer()
+        handle = engine.submit(self.endless(), neighbour)
+        assert neighbour.first.wait(GENEROUS)
+        for bad in (Constraint(ConstraintKind.REGEX, "(unclosed"), Constraint(ConstraintKind.JSON_SCHEMA, "{")):
+            error = _refusal(engine, self.request(constraint=bad))
+            assert isinstance(error, InvalidRequest)
+            assert error.param == "constraint"
+        said = len(neighbour.chunks)
+        wait_until(lambda: len(neighbour.chunks) > said)
+        engine.cancel(handle)
+        assert neighbour.wait().finish_reason == "cancelled"
+        self.use(engine)
+
     def test_refuses_input_over_the_context_length(self, engine: GenerationEngine) -> None:
         """`submit` raises `InputTooLong` with the words "exceeds maximum allowed" and emits nothing."""
         for request in self.too_long():
@@ -273,12 +372,26 @@ def start(engine: GenerationEngine, request: GenerationRequest) -> Answer:
     return answer
 
 
-def run(engine: GenerationEngine, request: GenerationRequest) -> Answer:
-    """Submit, and wait for a good end."""
+def run(engine: GenerationEngine, request: GenerationRequest, **sampling: object) -> Answer:
+    """Submit, with `sampling` changed, and wait for a good end."""
+    if sampling:
+        request = replace(request, sampling=replace(request.sampling, **sampling))
     answer = start(engine, request)
     last = answer.wait()
     assert last.error is None, last.error
     return answer
+
+
+def _refusal(engine: GenerationEngine, request: GenerationRequest) -> ArgosyError | None:
+    answer = Answer()
+    try:
+        engine.submit(request, answer)
+    except ArgosyError as error:
+        assert not answer.chunks
+        return error
+    last = answer.wait()
+    assert len(answer.chunks) == 1
+    return last.error
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -46,6 +46,7 @@ class TextSpec:
         max_tokens: longest input, special tokens included.
         dimensions: length of the vector.
         prefixes: text put before the input for each `input_type` (`query`, `passage`).
+        pair: the network reads query and passage together and scores them itself (rank only; a cross-encoder).
     """
 
     tokenizer: str = "tokenizer.json"
@@ -54,6 +55,7 @@ class TextSpec:
     normalize: bool = True
     dimensions: int = 0
     prefixes: Mapping[str, str] = field(default_factory=dict)
+    pair: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,10 @@ class ModelSpec:
             raise InvalidModelEntry(f"argosy.yaml of {self.name!r}: task 'generate' needs a 'generate' section.")
         if self.task in {Task.EMBED, Task.RANK, Task.CLASSIFY} and self.text is None:
             raise InvalidModelEntry(f"argosy.yaml of {self.name!r}: task '{self.task}' needs a 'text' section.")
+        if self.text is not None and self.text.pair and self.task is not Task.RANK:
+            raise InvalidModelEntry(f"argosy.yaml of {self.name!r}: 'text.pair' is for task 'rank' only.")
+        if self.text is not None and self.text.pair and self.text.pooling is not Pooling.NONE:
+            raise InvalidModelEntry(f"argosy.yaml of {self.name!r}: 'text.pair' needs 'pooling: none'.")
         if self.task is Task.CLASSIFY and not self.labels:
             raise InvalidModelEntry(f"argosy.yaml of {self.name!r}: task 'classify' needs 'labels'.")
 

@@ -37,7 +37,8 @@ tensor     as the network names them                                 as the netw
 generate   text_input BYTES [1]  or  input_ids INT32 [-1];           text_output BYTES [1], finish_reason
            sampling_parameters BYTES [1] (JSON)                      BYTES [1], num_input_tokens, and
                                                                      num_output_tokens INT32 [1],
-                                                                     logprobs BYTES [1] (JSON)
+                                                                     logprobs BYTES [1] (JSON),
+                                                                     error BYTES [1] (alone)
 =========  ========================================================  ==========================================
 
 `tokens` counts the tokens the network read, special tokens included. Encoder requests carry the request
@@ -152,6 +153,7 @@ class Sampling:
         top_logprobs: and of this many of the likeliest at each place.
         logit_bias: added to the logit of each token id.
         constraint: None leaves the answer free.
+        counts: tell the token counts with every chunk and not only with the last.
     """
 
     max_tokens: int | None = None
@@ -172,6 +174,7 @@ class Sampling:
     top_logprobs: int = 0
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     constraint: Constraint | None = None
+    counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from argosy.core.errors import InvalidModelEntry
 from argosy.core.models import ModelSpec
 from argosy.engines.contract import EngineFactory, EngineOptions, Feature, GenerationEngine, TensorEngine
+from argosy.engines.echo.features import FEATURES as ECHO_FEATURES
+from argosy.engines.openvino_genai.features import FEATURES as GENAI_FEATURES
 
 
 def create(spec: ModelSpec, options: EngineOptions) -> TensorEngine | GenerationEngine:
@@ -50,8 +52,8 @@ def _openvino_genai(spec: ModelSpec, options: EngineOptions) -> GenerationEngine
 ENGINES: dict[str, EngineFactory] = {
     factory.name: factory
     for factory in (
-        EngineFactory("echo", _echo),
+        EngineFactory("echo", _echo, ECHO_FEATURES),
         EngineFactory("openvino", _openvino),
-        EngineFactory("openvino_genai", _openvino_genai),
+        EngineFactory("openvino_genai", _openvino_genai, GENAI_FEATURES),
     )
 }

@@ -1,8 +1,9 @@
 """Generation requests and chunks as tensors, in both directions.
 
 The tensors are those of Triton's vLLM backend (`text_input`, `sampling_parameters`, `text_output`, …), so that its
-clients work unchanged; `sampling_parameters` is a JSON object with the fields of `engines.contract.Sampling`.
-Encoding and decoding of chunks run once per token chunk and do no more than they must.
+clients work unchanged; `sampling_parameters` is a JSON object with the fields of `engines.contract.Sampling`, and
+`logprobs` a JSON list of objects with those of `TokenLogprob`, whose `token` is base64. Encoding and decoding of
+chunks run once per token chunk and do no more than they must.
 """
 
 from __future__ import annotations
@@ -14,14 +15,25 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from argosy.core.errors import InvalidRequest, UnsupportedParameter
+from argosy.core.errors import ArgosyError, InvalidRequest, UnsupportedParameter
+from argosy.core.errors import encode as encode_error
 from argosy.core.tensors import Tensor
-from argosy.engines.contract import Chunk, GenerationRequest, Sampling
+from argosy.engines.contract import Chunk, Constraint, ConstraintKind, GenerationRequest, Sampling, TokenLogprob
 
 _Stop = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 _Stops = Annotated[tuple[_Stop, ...], msgspec.Meta(max_length=16)]
 _Seed = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 _Count = Annotated[int, msgspec.Meta(ge=0)]
+_Token = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
+_Bias = Annotated[float, msgspec.Meta(ge=-100, le=100)]
+_Biases = Annotated[dict[_Token, _Bias], msgspec.Meta(max_length=1024)]
+
+
+class _ConstraintWire(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`Constraint` as JSON."""
+
+    kind: ConstraintKind
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=1 << 16)]
 
 
 class _SamplingWire(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -40,11 +52,23 @@ class _SamplingWire(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ignore_eos: bool = False
     add_special_tokens: bool = True
     include_stop: bool = False
+    min_p: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    logprobs: bool = False
+    top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] = 0
+    logit_bias: _Biases = {}
+    constraint: _ConstraintWire | None = None
+    counts: bool = False
 
+
+FAILURE = "error"
+"""The output that ends a generation in place of all others; its text is that of `core.errors.encode`."""
 
 _decode_sampling = msgspec.json.Decoder(_SamplingWire).decode
+_decode_logprobs = msgspec.json.Decoder(tuple[TokenLogprob, ...]).decode
 _encode_json = msgspec.json.Encoder().encode
-_PATH = re.compile(r"(?P<reason>.*?)(?: - at `\$\.?(?P<field>[\w.\[\]]*)`)?", re.DOTALL)
+_PATH = re.compile(
+    r"(?P<reason>.*?)(?: - at (?:`key` in )?`\$\.?(?P<field>[\w.]*(?:\[\d+\])?)(?:\[\.\.\.\])?`)?", re.DOTALL
+)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`")
 _DEFAULTS = Sampling()
 
@@ -74,29 +98,46 @@ def encode_generation(request: GenerationRequest) -> dict[str, Tensor]:
     return tensors
 
 
-def encode_chunk(chunk: Chunk) -> dict[str, Tensor]:
+def encode_chunk(chunk: Chunk, *, counts: bool = False) -> dict[str, Tensor]:
     """The output tensors of a chunk that holds no error.
 
-    `text_output` is always there. The rest says something only at the end and is left out before, because every
-    tensor of a response costs as much as its text.
+    `text_output` is always there. The rest is left out where it says nothing, `logprobs` without any and what stands
+    only at the end before it, because every tensor of a response costs as much as its text.
+
+    Args:
+        chunk: its `error` is None.
+        counts: tell the token counts although the chunk is not the last.
     """
     tensors = {"text_output": _bytes(chunk.text.encode())}
+    if chunk.logprobs:
+        tensors["logprobs"] = _bytes(_encode_json(chunk.logprobs))
     if chunk.finish_reason is not None:
         tensors["finish_reason"] = _bytes(chunk.finish_reason.encode())
+    if counts or chunk.finish_reason is not None:
         tensors["num_input_tokens"] = np.array([chunk.num_input_tokens], dtype=np.int32)
         tensors["num_output_tokens"] = np.array([chunk.num_output_tokens], dtype=np.int32)
     return tensors
+
+
+def encode_failure(error: ArgosyError) -> dict[str, Tensor]:
+    """The output tensors of a generation's end by an error.
+
+    A failure travels as data: Triton 2.51 was seen to crash while it sent the error response of a model that streams.
+    """
+    return {FAILURE: _bytes(encode_error(error).encode())}
 
 
 def decode_chunk(outputs: Mapping[str, Tensor]) -> Chunk:
     """The inverse of `encode_chunk`; tensors that are absent leave the chunk's defaults."""
     text = outputs.get("text_output")
     finish_reason = outputs.get("finish_reason")
+    logprobs = outputs.get("logprobs")
     return Chunk(
         text="" if text is None else text.item().decode(),
         finish_reason=None if finish_reason is None else finish_reason.item().decode() or None,
         num_input_tokens=_count(outputs, "num_input_tokens"),
         num_output_tokens=_count(outputs, "num_output_tokens"),
+        logprobs=() if logprobs is None else _decode_logprobs(logprobs.item()),
     )
 
 
@@ -128,6 +169,8 @@ def _sampling(inputs: Mapping[str, Tensor]) -> Sampling:
     values = {name: getattr(wire, name) for name in wire.__struct_fields__}
     values["stop"] = (wire.stop,) if isinstance(wire.stop, str) else wire.stop
     values["top_k"] = max(0, wire.top_k)
+    if wire.constraint is not None:
+        values["constraint"] = Constraint(wire.constraint.kind, wire.constraint.text)
     return Sampling(**values)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from argosy.core.errors import InvalidRequest, UnsupportedParameter
 from argosy.core.tensors import Tensor
-from argosy.engines.contract import Chunk, GenerationRequest, Sampling
+from argosy.engines.contract import Chunk, Constraint, ConstraintKind, GenerationRequest, Sampling, TokenLogprob
 from argosy.runtime.requests import decode_chunk, decode_generation, encode_chunk, encode_generation
 
 SAMPLING = st.builds(
@@ -30,7 +30,18 @@ SAMPLING = st.builds(
     ignore_eos=st.booleans(),
     add_special_tokens=st.booleans(),
     include_stop=st.booleans(),
+    min_p=st.floats(0, 1),
+    logprobs=st.booleans(),
+    top_logprobs=st.integers(0, 20),
+    logit_bias=st.dictionaries(st.integers(0, (1 << 31) - 1), st.floats(-100, 100), max_size=4),
+    constraint=st.none() | st.builds(Constraint, st.sampled_from(ConstraintKind), st.text(min_size=1)),
 )
+
+TOKENS = st.builds(TokenLogprob, st.binary(max_size=8), st.floats(-9999, 0))
+LOGPROBS = st.lists(
+    st.builds(TokenLogprob, st.binary(max_size=8), st.floats(-9999, 0), st.lists(TOKENS, max_size=3).map(tuple)),
+    max_size=4,
+).map(tuple)
 
 
 def tensor(value: str | bytes) -> Tensor:
@@ -93,6 +104,16 @@ def test_accepts_what_the_vllm_backends_clients_send() -> None:
         ("seed", "x"),
         ("stop", 5),
         ("ignore_eos", 1),
+        ("min_p", 1.1),
+        ("logprobs", 5),
+        ("top_logprobs", 21),
+        ("top_logprobs", -1),
+        ("logit_bias", [1]),
+        ("logit_bias", {"word": 1}),
+        ("logit_bias", {"-1": 1}),
+        ("logit_bias", {"1": 101}),
+        ("logit_bias", {str(token): 1 for token in range(1025)}),
+        ("constraint", "[0-9]+"),
     ],
 )
 def test_a_wrong_sampling_value_is_named(field: str, value: object) -> None:
@@ -109,6 +130,22 @@ def test_a_wrong_stop_text_is_named_with_its_place() -> None:
         with pytest.raises(InvalidRequest) as caught:
             decode_generation(with_sampling(json.dumps({"stop": ["a", bad]})))
         assert caught.value.param == "stop[1]"
+
+
+@pytest.mark.parametrize(
+    ("constraint", "param"),
+    [
+        ({"kind": "poem", "text": "x"}, "constraint.kind"),
+        ({"kind": "regex", "text": ""}, "constraint.text"),
+        ({"kind": "regex", "text": "x" * ((1 << 16) + 1)}, "constraint.text"),
+        ({"kind": "regex"}, "constraint"),
+    ],
+)
+def test_a_wrong_constraint_is_named_with_its_place(constraint: object, param: str) -> None:
+    """A constraint of an unknown kind, without text or with too much of it names the part at fault."""
+    with pytest.raises(InvalidRequest) as caught:
+        decode_generation(with_sampling(json.dumps({"constraint": constraint})))
+    assert caught.value.param == param
 
 
 def test_an_unknown_sampling_field_is_not_dropped() -> None:
@@ -158,6 +195,25 @@ def test_a_running_chunk_carries_its_text_only(text: str) -> None:
     tensors = encode_chunk(Chunk(text, None, 5, 3))
     assert [*tensors] == ["text_output"]
     assert decode_chunk(tensors) == Chunk(text)
+
+
+def test_a_running_chunk_counts_when_asked_to() -> None:
+    """With `counts` a chunk in the middle has the counts of a last one."""
+    chunk = Chunk("a", None, 5, 3)
+    assert decode_chunk(encode_chunk(chunk, counts=True)) == chunk
+
+
+@given(st.text(), LOGPROBS)
+def test_log_probabilities_come_back(text: str, logprobs: tuple[TokenLogprob, ...]) -> None:
+    """A chunk's log-probabilities come back to the bit, the bytes of halved characters too."""
+    assert decode_chunk(encode_chunk(Chunk(text, logprobs=logprobs))) == Chunk(text, logprobs=logprobs)
+
+
+def test_log_probabilities_are_readable_json() -> None:
+    """A client that speaks to Triton reads objects whose `token` is base64."""
+    told = encode_chunk(Chunk("é", logprobs=(TokenLogprob(b"\xc3", -0.5, (TokenLogprob(b"a", -2.0),)),)))["logprobs"]
+    best = {"token": "YQ==", "logprob": -2.0, "top": []}
+    assert json.loads(told.item()) == [{"token": "ww==", "logprob": -0.5, "top": [best]}]
 
 
 def test_an_empty_response_is_an_empty_chunk() -> None:

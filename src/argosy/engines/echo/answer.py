@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from argosy.core.errors import InputTooLong, InvalidRequest
-from argosy.engines.contract import Chunk, GenerationRequest, Sampling
+from argosy.engines.contract import Chunk, GenerationRequest, Sampling, TokenLogprob
 
 _WORD = re.compile(r"\s*\S+(?:\s+$)?")
 
@@ -43,21 +43,38 @@ def chunks(words: list[str], sampling: Sampling, context_length: int) -> Iterato
     """The answer, one word a chunk, the last with its finish reason.
 
     The words come once; with `ignore_eos`, or while there are fewer than `min_tokens`, they go round again.
+    Log-probabilities are made up and always the same: see `likelihood`.
     """
     room = context_length - len(words)
     limit = min(sampling.max_tokens or room, room)
     wanted = limit if sampling.ignore_eos else max(len(words), sampling.min_tokens)
     finish = "length" if sampling.ignore_eos or wanted > limit else "stop"
     texts = list(islice(_round_and_round(words), min(wanted, limit)))
+    tokens = texts
     texts, stopped = _cut(texts, sampling)
-    for produced, text in enumerate(texts, 1):
+    for produced, (token, text) in enumerate(zip(tokens, texts, strict=False), 1):
         last = produced == len(texts)
         yield Chunk(
             text=text,
             finish_reason=("stop" if stopped else finish) if last else None,
             num_input_tokens=len(words),
             num_output_tokens=produced,
+            logprobs=(likelihood(token, sampling.top_logprobs),) if text and _wants_logprobs(sampling) else (),
         )
+
+
+def likelihood(word: str, top: int) -> TokenLogprob:
+    """A word's log-probability: minus a tenth of its length.
+
+    The likeliest at its place are the word itself and then the word with 1, 2, … behind it, each less likely by 1.
+    """
+    logprob = -len(word) / 10
+    others = tuple(TokenLogprob(f"{word}{rank or ''}".encode(), logprob - rank) for rank in range(top))
+    return TokenLogprob(word.encode(), logprob, others)
+
+
+def _wants_logprobs(sampling: Sampling) -> bool:
+    return sampling.logprobs or sampling.top_logprobs > 0
 
 
 def _round_and_round(words: list[str]) -> Iterator[str]:

@@ -13,7 +13,9 @@ from argosy.core.errors import ArgosyError, EngineError
 from argosy.core.models import ModelSpec
 from argosy.engines.contract import Chunk, Emit, EngineOptions, GenerationRequest
 from argosy.engines.echo import answer
+from argosy.engines.echo.features import FEATURES
 from argosy.engines.echo.options import EchoOptions
+from argosy.engines.text.features import refuse_missing
 
 _STOP_SECONDS = 30.0
 _UNLIMITED = 1 << 31
@@ -31,7 +33,7 @@ class _Generation:
 
 
 class EchoGeneration:
-    """Continuous batching in its smallest form.
+    """Continuous batching in its smallest form. With an adapter, whatever it is, it answers in capitals.
 
     Each step of the engine thread admits waiting generations into free slots, then sends one chunk of every running
     generation that is due. A word with the white space before it is a token. Deployment options: `EchoOptions`.
@@ -41,6 +43,7 @@ class EchoGeneration:
 
     def __init__(self, spec: ModelSpec, options: EngineOptions) -> None:
         self._context_length = spec.generate.context_length if spec.generate else _UNLIMITED
+        self._loud = spec.generate is not None and spec.generate.adapter is not None
         self._parameters = options.parameters
         self._options = EchoOptions()
         self._changed = threading.Condition()
@@ -78,7 +81,10 @@ class EchoGeneration:
 
     def submit(self, request: GenerationRequest, emit: Emit) -> int:
         """Queue a generation; see the contract."""
+        refuse_missing(request.sampling, FEATURES, "echo")
         words = answer.split(request, self._context_length)
+        if self._loud:
+            words = [word.upper() for word in words]
         chunks = answer.chunks(words, request.sampling, self._context_length)
         generation = _Generation(chunks, emit, num_input_tokens=len(words))
         with self._changed:

@@ -1,4 +1,4 @@
-"""Echo of tensors: the output `text` is the input `text`."""
+"""Echo of tensors: every output is the input of its name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from argosy.core.errors import ArgosyError, EngineError, InputTooLong, InvalidRequest
-from argosy.core.models import ModelSpec
+from argosy.core.models import ModelSpec, Task
 from argosy.core.tensors import Tensor
 from argosy.engines.contract import EngineOptions, TensorRequest, TensorResult
 from argosy.engines.echo.options import EchoOptions
@@ -18,6 +18,8 @@ _LONGEST_DELAY_MS = 60_000.0
 
 class EchoTensor:
     """Returns the input `text` (BYTES [n, 1]) as the output `text`.
+
+    A `tensor` model without a `text` section returns every input, whatever it is.
 
     Request parameters, for fault tests and benchmarks:
 
@@ -61,10 +63,14 @@ class EchoTensor:
         return results
 
     def _answer(self, request: TensorRequest) -> Mapping[str, Tensor]:
+        failure = request.parameters.get("fail")
+        if self._spec.task is Task.TENSOR and self._spec.text is None:
+            if failure:
+                raise EngineError(str(failure))
+            return dict(request.inputs)
         text = request.inputs.get("text")
         if text is None or text.dtype != np.object_ or text.shape[-1:] != (1,):
             raise InvalidRequest("The tensor 'text' must be BYTES of shape [n, 1].", param="text")
-        failure = request.parameters.get("fail")
         if failure:
             raise EngineError(str(failure))
         if self._spec.text is not None:

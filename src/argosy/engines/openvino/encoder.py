@@ -41,7 +41,6 @@ class Encoder:
         self._options = options
         self._text = spec.text or TextSpec()
         self._streams = 1
-        self._pairs = False
         self._tokens: Tokens | None = None
         self._executor: Executor | None = None
         self._alone: Executor | None = None
@@ -57,7 +56,6 @@ class Encoder:
         tokens = Tokens(directory / self._text.tokenizer, self._text.max_tokens, self._options.threads)
         core = openvino.Core()
         network = read_network(core, directory, self._spec.model)
-        self._pairs = graph.is_cross_encoder(network, self._spec)
         self._head = read_head(directory, self._spec)
         network = graph.finish(network, self._spec, self._head)
         self._network_inputs = {port.get_any_name(): port.get_element_type().to_dtype() for port in network.inputs}
@@ -93,7 +91,7 @@ class Encoder:
         return [self._answer(ask, place, table, answers) for ask, place in zip(asks, places, strict=True)]
 
     def _read(self, request: TensorRequest) -> Ask:
-        return inputs.read(request, self._spec.task, self._text, pairs=self._pairs)
+        return inputs.read(request, self._spec.task, self._text, pairs=self._text.pair)
 
     def _run(self, executor: Executor, rows: Sequence[TokenRow]) -> list[Tensor | None]:
         """The network's answer for each row, None where its execution failed."""
@@ -129,7 +127,10 @@ class Encoder:
             return EngineError("OpenVINO failed to run this input. The server's log has the cause.")
         vectors = np.stack(found)
         tokens = np.array([len(table.rows[index].ids) for index in place], dtype=np.int32)[:, None]
-        if len(vectors) > ask.count:  # query and passage were read apart: the answer is their cosine
+        if self._text.pair:
+            # Two logits are those against and for the passage; their difference is the log-odds that one would be.
+            vectors = vectors[:, -1:] - vectors[:, :1] if vectors.shape[1] == 2 else vectors
+        elif len(vectors) > ask.count:  # query and passage were read apart: the answer is their cosine
             vectors = (vectors[: ask.count] * vectors[ask.count :]).sum(axis=1, keepdims=True)
             tokens = tokens[: ask.count] + tokens[ask.count :]
         if self._head is not None:

@@ -18,8 +18,9 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 def finish(network: Any, spec: ModelSpec, head: Head | None) -> Any:
     """A network with the one output that the entry's task answers with.
 
-    The output is `embedding` [rows, d] for embed, for rank with a bi-encoder and for classify with a head, `logit`
-    [rows, 1] for rank with a cross-encoder, `probabilities` [rows, labels] for a network that classifies by itself.
+    The output is `embedding` [rows, d] for embed, for rank with a bi-encoder and for classify with a head, `logits`
+    [rows, 1 or 2] for rank with a cross-encoder, `probabilities` [rows, labels] for a network that classifies by
+    itself.
 
     Raises:
         InvalidModelEntry: the network's inputs or outputs do not fit the entry.
@@ -29,23 +30,21 @@ def finish(network: Any, spec: ModelSpec, head: Head | None) -> Any:
     op = load("openvino.opset15")
     states = _states(network, spec)
     pooled = _pool(op, states, network, spec.text.pooling)
-    if is_cross_encoder(network, spec):
-        return _with_output(network, pooled, "logit")
+    if spec.text.pair:
+        return _with_output(network, _pair_logits(pooled, spec), "logits")
     if spec.task is Task.CLASSIFY and head is None:
         return _with_output(network, _class_probabilities(op, pooled, spec), "probabilities")
+    if spec.task is Task.RANK and _width(pooled) == 1:
+        raise InvalidModelEntry(
+            f"{spec.model} returns 1 number a text, whose cosine would say nothing. If it reads query and passage "
+            "together, say 'pair: true' under 'text' in argosy.yaml."
+        )
     if spec.text.normalize or spec.task is Task.RANK:
         pooled = _normalize(op, pooled)
     if head is not None:
         _check_width(pooled, head.dimensions, f"the head {spec.head} takes", spec)
     _check_width(pooled, spec.text.dimensions, "argosy.yaml's text.dimensions says", spec)
     return _with_output(network, pooled, "embedding")
-
-
-def is_cross_encoder(network: Any, spec: ModelSpec) -> bool:
-    """Whether the network reads query and passage together and returns one logit."""
-    if spec.task is not Task.RANK or spec.text is None or spec.text.pooling is not Pooling.NONE:
-        return False
-    return bool(_width(_states(network, spec)) == 1)
 
 
 def _check_inputs(network: Any, spec: ModelSpec) -> None:
@@ -110,6 +109,16 @@ def _class_probabilities(op: Any, logits: Any, spec: ModelSpec) -> Any:
     """What a network that ends in class logits says; a head of the entry's own is applied outside (see `head`)."""
     _check_width(logits, len(spec.labels), "argosy.yaml's labels make", spec)
     return op.softmax(logits, 1).output(0)
+
+
+def _pair_logits(logits: Any, spec: ModelSpec) -> Any:
+    """What a cross-encoder says of a pair: one logit, or one against and one for."""
+    if _width(logits) not in {1, 2, None}:
+        raise InvalidModelEntry(
+            f"{spec.model} returns {_width(logits)} numbers a pair; a cross-encoder (text.pair in argosy.yaml) returns "
+            "1, or 2 of which the second speaks for the passage."
+        )
+    return logits
 
 
 def _check_width(vector: Any, wanted: int, who: str, spec: ModelSpec) -> None:

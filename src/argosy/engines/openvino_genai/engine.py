@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from argosy.core.errors import ArgosyError, EngineError, InvalidModelEntry, InvalidRequest, MissingRequirement
+from argosy.core.errors import (
+    ArgosyError,
+    EngineError,
+    InvalidModelEntry,
+    InvalidRequest,
+    UnsupportedParameter,
+)
 from argosy.core.models import GenerateSpec, ModelSpec
 from argosy.core.tensors import Tensor
-from argosy.engines.contract import Emit, EngineOptions, GenerationRequest
+from argosy.engines.contract import ConstraintKind, Emit, EngineOptions, GenerationRequest, Sampling
 from argosy.engines.openvino_genai import options as pipeline_options
-from argosy.engines.openvino_genai.messages import Load, Ready
+from argosy.engines.openvino_genai.adapter import read_adapter
+from argosy.engines.openvino_genai.files import OWN_TOKENIZER, find_model, find_tokenizer, require_libraries
+from argosy.engines.openvino_genai.grammar.guard import GrammarGuard, Limits
+from argosy.engines.openvino_genai.grammar.messages import Prepare
+from argosy.engines.openvino_genai.messages import Grammar, Load, Ready, Settings
 from argosy.engines.openvino_genai.sampling import resolve
 from argosy.engines.openvino_genai.supervisor import WorkerSupervisor
 from argosy.engines.text.answer import Answer
+from argosy.engines.text.blanks import BlankRun
 from argosy.engines.text.tokenizer import TextTokenizer
 
-_GRAPH = "openvino_model.xml"
-_WEIGHTS = "openvino_model.bin"
-_LIBRARIES = {"openvino_genai": "openvino-genai", "tokenizers": "tokenizers"}
-_OWN_TOKENIZER = "openvino_tokenizer.xml"
+_GUARD_MEMORY = 1 << 30
+"""Bytes that compiling constraints may take beside what the compiler needs at rest."""
+_JSON_INSIDE = frozenset({ConstraintKind.JSON_SCHEMA, ConstraintKind.STRUCTURAL_TAG})
 
 
 def create(spec: ModelSpec, options: EngineOptions) -> OpenVINOGenAIEngine:
@@ -48,6 +58,7 @@ class OpenVINOGenAIEngine:
         self._options = options
         self._pipeline_options = pipeline_options.parse(options.parameters)
         self._supervisor: WorkerSupervisor | None = None
+        self._guard: GrammarGuard | None = None
         self._tokenizer: TextTokenizer | None = None
         self._context_length = generate.context_length
         self._end_tokens: frozenset[int] = frozenset()
@@ -57,16 +68,21 @@ class OpenVINOGenAIEngine:
         """Process id of the worker, None while there is none."""
         return None if self._supervisor is None else self._supervisor.worker_pid
 
+    @property
+    def trial_pid(self) -> int | None:
+        """Process id of the process that compiles constraints, None while there is none."""
+        return None if self._guard is None else self._guard.trial_pid
+
     def start(self) -> None:
         """See `Engine`."""
-        _require_libraries()
-        model = _find_model(self._options.directory / self._spec.model)
+        require_libraries()
+        model = find_model(self._options.directory / self._spec.model)
         try:
-            self._supervisor = WorkerSupervisor(self._spec.name, self._load_order(model))
-            self._supervisor.start()
+            self._supervisor = supervisor = WorkerSupervisor(self._spec.name, self._load_order(model))
+            supervisor.start()
             # A large vocabulary takes seconds too, so both are built at once.
-            tokenizer = _find_tokenizer(self._options.directory, self._generate.tokenizer, model)
-            self._adopt(self._supervisor.ready(self._pipeline_options.start_timeout_s))
+            tokenizer = find_tokenizer(self._options.directory, self._generate.tokenizer, model)
+            self._adopt(supervisor.ready(self._pipeline_options.start_timeout_s), model, supervisor)
             self._tokenizer = tokenizer
         except ArgosyError:
             self.stop()
@@ -75,6 +91,9 @@ class OpenVINOGenAIEngine:
     def stop(self) -> None:
         """See `Engine`. Answers under way end with an error."""
         self._tokenizer = None
+        if self._guard is not None:
+            self._guard.stop()
+            self._guard = None
         if self._supervisor is not None:
             self._supervisor.stop()
             self._supervisor = None
@@ -85,22 +104,21 @@ class OpenVINOGenAIEngine:
         return {} if supervisor is None else supervisor.metrics()
 
     def submit(self, request: GenerationRequest, emit: Emit) -> int:
-        """See `GenerationEngine`. The prompt is tokenised on the caller's thread."""
+        """See `GenerationEngine`. The prompt is tokenised on the caller's thread.
+
+        A constraint that is not known yet is compiled apart first; if it is refused then, its `InvalidRequest` is the
+        generation's last chunk, and comes from another thread than the chunks of others.
+        """
         supervisor, tokenizer = self._supervisor, self._tokenizer
         if supervisor is None or tokenizer is None:
             raise EngineError("The engine is not running.")
         tokens = _tokens(request, tokenizer)
-        sampling = request.sampling
-        settings = resolve(sampling, len(tokens), self._context_length)
-        answer = Answer(
-            emit,
-            tokenizer.stream(tokens),
-            len(tokens),
-            end_tokens=() if sampling.ignore_eos else self._end_tokens,
-            stops=sampling.stop,
-            include_stop=sampling.include_stop,
-        )
-        return supervisor.add(answer, np.asarray(tokens, dtype="<i8").tobytes(), settings)
+        settings = resolve(request.sampling, len(tokens), self._context_length)
+        answer = self._answer(request.sampling, tokens, tokenizer, emit)
+        prompt = np.asarray(tokens, dtype="<i8").tobytes()
+        if settings.constraint is None or self._known(settings.constraint):
+            return supervisor.add(answer, prompt, settings)
+        return self._add_once_compiled(supervisor, answer, prompt, settings)
 
     def cancel(self, handle: int) -> None:
         """See `GenerationEngine`. The last chunk comes when slot and cache are free."""
@@ -108,8 +126,60 @@ class OpenVINOGenAIEngine:
         if supervisor is not None:
             supervisor.cancel(handle)
 
+    def _answer(self, sampling: Sampling, prompt: Sequence[int], tokenizer: TextTokenizer, emit: Emit) -> Answer:
+        constraint = sampling.constraint
+        # What a constraint allows may be written with special tokens; hidden, the answer would no longer satisfy it.
+        special = constraint is not None
+        blanks = None
+        if constraint is not None and constraint.kind in _JSON_INSIDE:
+            blanks = BlankRun(strings=constraint.kind is ConstraintKind.JSON_SCHEMA)
+        return Answer(
+            emit,
+            tokenizer.stream(prompt, special=special),
+            len(prompt),
+            end_tokens=() if sampling.ignore_eos else self._end_tokens,
+            stops=sampling.stop,
+            include_stop=sampling.include_stop,
+            token_bytes=partial(tokenizer.token_bytes, special=special) if sampling.logprobs else None,
+            blanks=blanks,
+        )
+
+    def _known(self, grammar: Grammar) -> bool:
+        """Whether the pipeline may have a constraint at once."""
+        if self._guard is None:
+            raise UnsupportedParameter(
+                f"Model {self._spec.name!r} has no {OWN_TOKENIZER} beside its network, without which its answers "
+                "cannot be held to a constraint. Leave it out.",
+                param="constraint",
+            )
+        return self._guard.knows(grammar)
+
+    def _add_once_compiled(
+        self, supervisor: WorkerSupervisor, answer: Answer, prompt: bytes, settings: Settings
+    ) -> int:
+        guard, grammar = self._guard, settings.constraint
+        if guard is None or grammar is None:
+            raise EngineError("The engine is not running.")
+        handle = supervisor.hold(answer)
+
+        def told(refusal: ArgosyError | None) -> None:
+            if refusal is None:
+                supervisor.release(handle, prompt, settings)
+            else:
+                supervisor.refuse(handle, refusal)
+
+        try:
+            guard.ask(grammar, partial(supervisor.holds, handle), told)
+        except ArgosyError:
+            supervisor.drop(handle)
+            raise
+        return handle
+
     def _load_order(self, model: Path) -> Load:
         options = self._pipeline_options
+        adapter = None
+        if self._generate.adapter is not None:
+            adapter = read_adapter(self._options.directory / self._generate.adapter, model)
         return Load(
             model=str(model),
             threads=self._options.threads,
@@ -121,44 +191,18 @@ class OpenVINOGenAIEngine:
             dynamic_split_fuse=options.dynamic_split_fuse,
             prefix_caching=options.enable_prefix_caching,
             eos_token_ids=self._generate.eos_token_ids,
+            adapter="" if adapter is None else str(adapter.path),
+            adapter_scale=1.0 if adapter is None else adapter.scale,
         )
 
-    def _adopt(self, ready: Ready) -> None:
+    def _adopt(self, ready: Ready, model: Path, supervisor: WorkerSupervisor) -> None:
         # A generation that the whole cache cannot hold would never end.
         self._context_length = min(self._generate.context_length, ready.cache_tokens)
         self._end_tokens = frozenset(ready.eos_token_ids)
-
-
-def _require_libraries() -> None:
-    for library, package in _LIBRARIES.items():
-        if importlib.util.find_spec(library) is None:
-            raise MissingRequirement(f"The library {library!r} is missing; run: pip install {package}")
-
-
-def _find_model(path: Path) -> Path:
-    if not path.is_file():
-        raise InvalidModelEntry(f"{path} is missing; 'model' in argosy.yaml names it.")
-    if path.suffix == ".gguf":
-        return path
-    if path.name != _GRAPH:
-        raise InvalidModelEntry(f"{path} is neither a .gguf file nor {_GRAPH}; this engine loads nothing else.")
-    if not path.with_name(_WEIGHTS).is_file():
-        raise InvalidModelEntry(f"{path.with_name(_WEIGHTS)} is missing; {_GRAPH} needs it beside it.")
-    return path
-
-
-def _find_tokenizer(directory: Path, name: str | None, model: Path) -> TextTokenizer:
-    # Imported here and not above, so that a missing library is told by `start` and not by an import.
-    if name is not None and (directory / name).is_file():
-        from argosy.engines.text.json_tokenizer import JsonTokenizer  # noqa: PLC0415
-
-        return JsonTokenizer(directory / name)
-    if model.suffix == ".gguf" or model.with_name(_OWN_TOKENIZER).is_file():
-        from argosy.engines.openvino_genai.tokenizer import NativeTokenizer  # noqa: PLC0415
-
-        return NativeTokenizer(model)
-    wanted = directory / (name or "tokenizer.json")
-    raise InvalidModelEntry(f"{wanted} is missing, and there is no {_OWN_TOKENIZER} beside {model} instead.")
+        if ready.constraints:
+            prepare = Prepare(str(model), ready.eos_token_ids, _GUARD_MEMORY)
+            limits = Limits(budget_ms=self._pipeline_options.grammar_budget_ms)
+            self._guard = GrammarGuard(prepare, limits, supervisor.forget)
 
 
 def _tokens(request: GenerationRequest, tokenizer: TextTokenizer) -> Sequence[int]:

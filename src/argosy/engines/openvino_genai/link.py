@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import queue
-import socket
 import subprocess
-import sys
 import threading
 
-from argosy.engines.openvino_genai import messages
-from argosy.engines.openvino_genai.channel import Channel
+from argosy.engines.openvino_genai import child, messages
 from argosy.engines.openvino_genai.messages import Command, Report
 
 _WORKER = "argosy.engines.openvino_genai.worker"
@@ -26,16 +22,7 @@ class WorkerLink:
     """
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", _WORKER, str(theirs.fileno()), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                # Inside Triton's stub the locale is ASCII; the worker reads UTF-8 files.
-                env={**os.environ, "PYTHONUTF8": "1"},
-            )
-        self._channel = Channel(ours)
+        self._process, self._channel = child.start(_WORKER)
         self._outbox: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="openvino_genai-writer", daemon=True)
         self._writer.start()

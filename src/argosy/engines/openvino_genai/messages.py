@@ -16,6 +16,8 @@ class Load(msgspec.Struct, tag=True, frozen=True):
         max_num_seqs: most requests in one forward pass; more wait.
         kv_cache_precision: empty means the library's choice.
         eos_token_ids: empty means what the model's own files say.
+        adapter: a LoRA adapter's safetensors file; empty means none.
+        adapter_scale: what the product of its matrices is multiplied with.
     """
 
     model: str
@@ -28,6 +30,15 @@ class Load(msgspec.Struct, tag=True, frozen=True):
     dynamic_split_fuse: bool
     prefix_caching: bool
     eos_token_ids: tuple[int, ...]
+    adapter: str = ""
+    adapter_scale: float = 1.0
+
+
+class Grammar(msgspec.Struct, frozen=True):
+    """A constraint that compiles; `kind` is that of `ConstraintKind`."""
+
+    kind: str
+    text: str
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -37,6 +48,9 @@ class Settings(msgspec.Struct, frozen=True):
         temperature: 0 is greedy.
         top_k: 0 means all.
         seed: 0 to 2**64 - 1.
+        min_p: 0 means all.
+        logprobs: whether the tokens' log-probabilities are wanted.
+        constraint: None leaves the answer free.
     """
 
     max_tokens: int
@@ -49,6 +63,9 @@ class Settings(msgspec.Struct, frozen=True):
     frequency_penalty: float
     seed: int
     ignore_eos: bool
+    min_p: float = 0.0
+    logprobs: bool = False
+    constraint: Grammar | None = None
 
 
 class Add(msgspec.Struct, tag=True, frozen=True):
@@ -69,6 +86,10 @@ class Cancel(msgspec.Struct, tag=True, frozen=True):
     handle: int
 
 
+class Forget(msgspec.Struct, tag=True, frozen=True):
+    """Build the pipeline anew as soon as nothing runs: only so does it let go of the constraints it has compiled."""
+
+
 class Ready(msgspec.Struct, tag=True, frozen=True):
     """The model is loaded and warm.
 
@@ -76,11 +97,13 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
         cache_tokens: tokens the KV cache holds.
         eos_token_ids: tokens that end an answer.
         precision: arithmetic in use.
+        constraints: whether answers can be held to a constraint, which needs a tokenizer of the library's.
     """
 
     cache_tokens: int
     eos_token_ids: tuple[int, ...]
     precision: str
+    constraints: bool
 
 
 class LoadFailed(msgspec.Struct, tag=True, frozen=True):
@@ -107,15 +130,17 @@ class Step(msgspec.Struct, tag=True, frozen=True):
         tokens: new tokens by handle.
         finished: generations that ended; their last tokens are in `tokens`.
         kv_cache_usage: 0 to 1.
+        logprobs: of the new tokens, by handle, where they are wanted.
     """
 
     tokens: dict[int, list[int]]
     finished: list[Finish]
     running: int
     kv_cache_usage: float
+    logprobs: dict[int, list[float]] = {}
 
 
-Command = Load | Add | Cancel
+Command = Load | Add | Cancel | Forget
 Report = Ready | LoadFailed | Step
 
 encode = msgspec.msgpack.Encoder().encode

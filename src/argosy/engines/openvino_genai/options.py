@@ -25,6 +25,8 @@ class PipelineOptions:
         enable_prefix_caching: keep the KV cache of finished prompts for later ones that begin the same.
         kv_cache_precision: one of u8, i8, bf16, f16, f32; empty means the library's choice for this processor.
         start_timeout_s: seconds that loading may take.
+        grammar_budget_ms: milliseconds that compiling one request's constraint may keep all others waiting; what takes
+            longer is refused.
     """
 
     kv_cache_gib: int = 1
@@ -34,6 +36,7 @@ class PipelineOptions:
     enable_prefix_caching: bool = True
     kv_cache_precision: str = ""
     start_timeout_s: int = 600
+    grammar_budget_ms: int = 250
 
 
 def parse(parameters: Mapping[str, str]) -> PipelineOptions:
@@ -50,6 +53,7 @@ def parse(parameters: Mapping[str, str]) -> PipelineOptions:
         "enable_prefix_caching": _switch,
         "kv_cache_precision": _kv_precision,
         "start_timeout_s": _positive,
+        "grammar_budget_ms": _positive,
     }
     values = {key: _read(key, parameters[key], read) for key, read in readers.items() if key in parameters}
     return PipelineOptions(**values)  # type: ignore[arg-type]  # each reader gives its field's type

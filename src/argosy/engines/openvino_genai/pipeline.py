@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import openvino
 import openvino_genai as genai
 
-from argosy.engines.openvino_genai.messages import Add, Load, Settings
+from argosy.engines.contract import ConstraintKind
+from argosy.engines.openvino_genai.library import LIBRARY_ERRORS, last_line, structured_output
+from argosy.engines.openvino_genai.messages import Add, Grammar, Load, Settings
+
+_logger = logging.getLogger(__name__)
 
 BLOCK_TOKENS = 32
 """Tokens in one block of the KV cache on a CPU."""
@@ -28,9 +35,7 @@ _WARM_SETTINGS = Settings(
     seed=0,
     ignore_eos=True,
 )
-
-LIBRARY_ERRORS = (RuntimeError, ValueError, IndexError, OverflowError, MemoryError)
-"""What C++ exceptions become on their way through pybind11."""
+_WARM_GRAMMAR = Grammar(ConstraintKind.EBNF, 'root ::= "a"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,14 @@ class Loaded:
         cache_tokens: tokens the KV cache holds.
         eos_token_ids: tokens that end an answer.
         precision: arithmetic in use.
+        constraints: whether answers can be held to a constraint.
     """
 
     pipeline: genai.ContinuousBatchingPipeline
     cache_tokens: int
     eos_token_ids: tuple[int, ...]
     precision: str
+    constraints: bool
 
 
 Build = Callable[[], Loaded]
@@ -70,13 +77,35 @@ def load(order: Load) -> Loaded:
         properties |= {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0, "KV_CACHE_PRECISION": "f32"}
     if order.kv_cache_precision:
         properties["KV_CACHE_PRECISION"] = order.kv_cache_precision
+    if order.adapter:
+        # Static keeps the matrices beside the weights: fused, the sums would be rounded to what the weights are kept
+        # in. Chosen per request, the other modes, an adapter is not applied by `add_request` at all.
+        adapter = genai.Adapter(order.adapter)
+        properties["adapters"] = genai.AdapterConfig(
+            adapter, order.adapter_scale, mode=genai.AdapterConfig.Mode.MODE_STATIC
+        )
     model = Path(order.model)
     source = model if model.suffix == ".gguf" else model.parent
-    pipeline = genai.ContinuousBatchingPipeline(source, _scheduling(order), "CPU", properties)
+    build = partial(genai.ContinuousBatchingPipeline, source, _scheduling(order), "CPU", properties)
+    try:
+        pipeline = build()
+    except LIBRARY_ERRORS as error:
+        if not order.adapter:
+            raise
+        raise RuntimeError(f"with the adapter {order.adapter}: {last_line(error)}") from error
     eos = order.eos_token_ids or _own_end_tokens(pipeline)
     if not eos:
         raise RuntimeError("The model's files name no end token; set 'eos_token_ids' in argosy.yaml.")
-    return Loaded(pipeline, _warm_up(pipeline, eos), eos, precision)
+    constraints = _has_vocabulary(pipeline)
+    if constraints:
+        try:
+            _warm_constraints(pipeline, eos)
+        except LIBRARY_ERRORS:
+            _logger.exception("This model's answers cannot be held to a constraint.")
+            constraints = False
+            # A pipeline that has met a constraint that it cannot compile does nothing else any more.
+            pipeline = build()
+    return Loaded(pipeline, _warm_up(pipeline, eos), eos, precision, constraints)
 
 
 def add(loaded: Loaded, request: Add) -> genai.GenerationHandle:
@@ -107,8 +136,13 @@ def generation_config(settings: Settings, eos_token_ids: tuple[int, ...]) -> gen
         config.temperature = settings.temperature
         config.top_p = settings.top_p
         config.rng_seed = settings.seed
+        config.min_p = settings.min_p
         if settings.top_k:
             config.top_k = settings.top_k
+    if settings.logprobs:
+        config.logprobs = 1
+    if settings.constraint is not None:
+        config.structured_output_config = structured_output(settings.constraint.kind, settings.constraint.text)
     return config
 
 
@@ -147,3 +181,20 @@ def _warm_up(pipeline: genai.ContinuousBatchingPipeline, eos_token_ids: tuple[in
     if one_block_percent <= 0:
         raise RuntimeError("The KV cache reports no use while a request runs.")
     return round(100 / one_block_percent) * BLOCK_TOKENS
+
+
+def _warm_constraints(pipeline: genai.ContinuousBatchingPipeline, eos_token_ids: tuple[int, ...]) -> None:
+    """Have the library sort its vocabulary, which the first constraint would wait for."""
+    settings = msgspec.structs.replace(_WARM_SETTINGS, max_tokens=1, ignore_eos=False, constraint=_WARM_GRAMMAR)
+    config = generation_config(settings, eos_token_ids)
+    handle = pipeline.add_request(0, openvino.Tensor(np.zeros((1, 1), dtype=np.int64)), config)
+    while pipeline.has_non_finished_requests():
+        pipeline.step()
+    handle.read_all()
+
+
+def _has_vocabulary(pipeline: genai.ContinuousBatchingPipeline) -> bool:
+    try:
+        return bool(pipeline.get_tokenizer().get_vocab())
+    except LIBRARY_ERRORS:
+        return False

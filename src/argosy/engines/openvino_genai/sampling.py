@@ -7,8 +7,14 @@ import secrets
 
 from argosy.core.errors import InputTooLong, InvalidRequest
 from argosy.engines.contract import Sampling
-from argosy.engines.openvino_genai.messages import Settings
+from argosy.engines.openvino_genai.features import FEATURES
+from argosy.engines.openvino_genai.messages import Grammar, Settings
+from argosy.engines.text.constraints import enforceable
+from argosy.engines.text.features import refuse_missing
 
+# The library computes in 32 bits, where smaller numbers are 0, and refuses 0; and it refuses the whole as a share.
+_SMALLEST = 1e-5
+_LARGEST_SHARE = 0.99999
 _GREEDY_BELOW = 1e-5
 """Temperatures below are greedy: dividing by them leaves the range of 32-bit floats."""
 
@@ -22,23 +28,41 @@ def resolve(sampling: Sampling, prompt_length: int, context_length: int) -> Sett
         context_length: most tokens of prompt and answer together.
 
     Raises:
-        InvalidRequest: a value the engine cannot honour.
+        InvalidRequest: a value the engine cannot honour, or a constraint that can be seen to be wrong.
+        UnsupportedParameter: something the engine cannot do.
         InputTooLong: prompt and answer do not fit.
     """
+    refuse_missing(sampling, FEATURES, "openvino_genai")
     max_tokens = _max_tokens(sampling, prompt_length, context_length)
     _check(sampling, max_tokens)
     return Settings(
         max_tokens=max_tokens,
         min_tokens=sampling.min_tokens,
         temperature=sampling.temperature if sampling.temperature >= _GREEDY_BELOW else 0.0,
-        top_p=sampling.top_p,
+        top_p=max(sampling.top_p, _SMALLEST),
         top_k=sampling.top_k,
-        repetition_penalty=sampling.repetition_penalty,
+        repetition_penalty=max(sampling.repetition_penalty, _SMALLEST),
         presence_penalty=sampling.presence_penalty,
         frequency_penalty=sampling.frequency_penalty,
         seed=secrets.randbits(32) if sampling.seed is None else sampling.seed % 2**64,
         ignore_eos=sampling.ignore_eos,
+        min_p=min(sampling.min_p, _LARGEST_SHARE),
+        logprobs=sampling.logprobs,
+        constraint=_grammar(sampling),
     )
+
+
+def _grammar(sampling: Sampling) -> Grammar | None:
+    constraint = sampling.constraint
+    if constraint is None:
+        return None
+    # Where the constraint is satisfied only the end token is allowed; without it the library writes noise.
+    if sampling.ignore_eos:
+        raise InvalidRequest("ignore_eos cannot be combined with a constraint; leave one out.", param="ignore_eos")
+    if sampling.min_tokens > 0:
+        raise InvalidRequest("min_tokens cannot be combined with a constraint; leave one out.", param="min_tokens")
+    exact = enforceable(constraint)
+    return Grammar(exact.kind, exact.text)
 
 
 def _max_tokens(sampling: Sampling, prompt_length: int, context_length: int) -> int:
@@ -71,6 +95,7 @@ def _check(sampling: Sampling, max_tokens: int) -> None:
     _between("repetition_penalty", sampling.repetition_penalty, 0.0, math.inf, open_below=True)
     _between("presence_penalty", sampling.presence_penalty, -2.0, 2.0)
     _between("frequency_penalty", sampling.frequency_penalty, -2.0, 2.0)
+    _between("min_p", sampling.min_p, 0.0, 1.0)
     _between("min_tokens", sampling.min_tokens, 0, max_tokens)
     if any(not text for text in sampling.stop):
         raise InvalidRequest("A stop text is empty; leave it out.", param="stop")

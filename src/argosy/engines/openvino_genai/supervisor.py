@@ -10,16 +10,12 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from argosy.core.errors import ArgosyError, EngineCrashed, EngineError, InvalidModelEntry, Overloaded
+from argosy.core.errors import ArgosyError, InvalidModelEntry
+from argosy.engines.openvino_genai.failures import crashed, died, failure, healing, stopped
 from argosy.engines.openvino_genai.link import WorkerLink
-from argosy.engines.openvino_genai.messages import Add, Cancel, Load, Ready, Settings, Step
+from argosy.engines.openvino_genai.messages import Add, Cancel, Forget, Load, Ready, Settings, Step
 from argosy.engines.text.answer import Answer
 
-_FAILURES = {
-    "cache_full": "The KV cache is full. Send less at once, or raise the parameter 'kv_cache_gib'.",
-    "refused": "The engine does not take this request.",
-    "fault": "The engine failed during this answer and has recovered. Try again.",
-}
 _logger = logging.getLogger(__name__)
 _MOST_DEATHS = 3
 _DEATHS_WINDOW = 120.0
@@ -43,8 +39,9 @@ class WorkerSupervisor:
         self._lock = threading.Lock()
         # Guarded by the lock: written by callers' threads and by ours.
         self._answers: dict[int, Answer] = {}
+        self._held: set[int] = set()
         self._link: WorkerLink | None = None
-        self._refusal: Callable[[], ArgosyError] | None = _stopped
+        self._refusal: Callable[[], ArgosyError] | None = stopped
         self._stopping = False
         self._first_word: Future[Ready] = Future()
         self._running = 0
@@ -79,7 +76,7 @@ class WorkerSupervisor:
         """End the worker; answers under way end with an error. Idempotent."""
         with self._lock:
             self._stopping = True
-            self._refusal = _stopped
+            self._refusal = stopped
             if self._link is not None:
                 self._link.kill()
         if self._thread.ident is not None:
@@ -95,17 +92,58 @@ class WorkerSupervisor:
             EngineError: no worker is ready; `EngineCrashed` when none will be.
         """
         with self._lock:
-            if self._refusal is not None:
-                raise self._refusal()
-            if self._link is None:
-                raise _stopped()
-            handle = next(self._handles)
-            self._answers[handle] = answer
-            self._link.send(Add(handle, tokens, settings))
+            handle, link = self._accept(answer)
+            link.send(Add(handle, tokens, settings))
         return handle
 
+    def hold(self, answer: Answer) -> int:
+        """Take a generation on without sending it; `release` or `refuse` says how it goes on.
+
+        Returns:
+            Its handle, which may be cancelled as any other.
+
+        Raises:
+            EngineError: as for `add`.
+        """
+        with self._lock:
+            handle, _ = self._accept(answer)
+            self._held.add(handle)
+        return handle
+
+    def holds(self, handle: int) -> bool:
+        """Whether a generation still waits for `release` or `refuse`."""
+        with self._lock:
+            return handle in self._held
+
+    def release(self, handle: int, tokens: bytes, settings: Settings) -> None:
+        """Send a generation that was held; one that is over is ignored."""
+        with self._lock:
+            if handle in self._held and self._link is not None:
+                self._held.remove(handle)
+                self._link.send(Add(handle, tokens, settings))
+
+    def refuse(self, handle: int, error: ArgosyError) -> None:
+        """End a generation that was held; one that is over is ignored."""
+        answer = self._take_held(handle)
+        if answer is not None:
+            answer.fail(error)
+
+    def drop(self, handle: int) -> None:
+        """Let go of a generation that was held, without a word to its caller."""
+        self._take_held(handle)
+
+    def forget(self) -> None:
+        """Have the worker drop the constraints it has compiled, as soon as nothing runs."""
+        with self._lock:
+            if self._link is not None:
+                self._link.send(Forget())
+
     def cancel(self, handle: int) -> None:
-        """Ask the worker to end a generation; its report ends the answer."""
+        """Ask the worker to end a generation; its report ends the answer. One that is held ends here."""
+        held = self._take_held(handle)
+        if held is not None:
+            held.take((), "cancelled")
+            return
         with self._lock:
             if handle in self._answers and self._link is not None:
                 self._link.send(Cancel(handle))
@@ -118,6 +156,24 @@ class WorkerSupervisor:
             "waiting": float(max(0, len(self._answers) - running)),
             "kv_cache_usage": self._kv_cache_usage,
         }
+
+    def _accept(self, answer: Answer) -> tuple[int, WorkerLink]:
+        """Give an answer its handle; called with the lock held."""
+        if self._refusal is not None:
+            raise self._refusal()
+        if self._link is None:
+            raise stopped()
+        handle = next(self._handles)
+        self._answers[handle] = answer
+        return handle, self._link
+
+    def _take_held(self, handle: int) -> Answer | None:
+        """A generation that was held and is now the caller's to end."""
+        with self._lock:
+            if handle not in self._held:
+                return None
+            self._held.remove(handle)
+            return self._answers.pop(handle)
 
     def _serve(self) -> None:
         """The engine's thread: one worker's life, and the next one's."""
@@ -170,21 +226,26 @@ class WorkerSupervisor:
         reasons = {finish.handle: finish.reason for finish in step.finished}
         for handle, tokens in step.tokens.items():
             answer = self._answers.get(handle)
-            if answer is not None and handle not in reasons and answer.take(tokens):
+            if (
+                answer is not None
+                and handle not in reasons
+                and answer.take(tokens, None, step.logprobs.get(handle, ()))
+            ):
                 self.cancel(handle)
                 del self._answers[handle]
         for handle, reason in reasons.items():
             answer = self._answers.pop(handle, None)
             if answer is None:
                 continue
-            if reason in _FAILURES:
-                answer.fail(_failure(reason))
+            error = failure(reason)
+            if error is not None:
+                answer.fail(error)
             else:
-                answer.take(step.tokens.get(handle, ()), reason)
+                answer.take(step.tokens.get(handle, ()), reason, step.logprobs.get(handle, ()))
 
     def _bury(self, link: WorkerLink, reason: str) -> None:
         status = link.close()
-        self._fail_everything(_healing, _died)
+        self._fail_everything(healing, died)
         if not self._first_word.done():
             words = " ".join(reason.split()).rstrip(".")
             self._first_word.set_exception(
@@ -196,39 +257,18 @@ class WorkerSupervisor:
     def _give_up(self) -> None:
         if self._link is not None:
             self._link.close()
-        self._fail_everything(_crashed, _crashed)
+        self._fail_everything(crashed, crashed)
         if not self._first_word.done():
-            self._first_word.set_exception(_crashed())
+            self._first_word.set_exception(crashed())
 
     def _fail_everything(self, refusal: Callable[[], ArgosyError], failure: Callable[[], ArgosyError]) -> None:
         """Refuse what comes and fail what is under way."""
         with self._lock:
             answers, self._answers = self._answers, {}
+            self._held.clear()
             if self._stopping:
-                refusal, failure = _stopped, _stopped
+                refusal, failure = stopped, stopped
             self._link, self._refusal = None, refusal
         self._running, self._kv_cache_usage = 0, 0.0
         for answer in answers.values():
             answer.fail(failure())
-
-
-def _stopped() -> EngineError:
-    return EngineError("The engine is not running.")
-
-
-def _healing() -> EngineError:
-    return EngineError("The engine's worker is starting again. Try again in a few seconds.")
-
-
-def _died() -> EngineError:
-    return EngineError("The engine's worker ended during this answer. Try again.")
-
-
-def _crashed() -> EngineCrashed:
-    return EngineCrashed("The engine's worker keeps ending and is not started again; its log says why.")
-
-
-def _failure(reason: str) -> ArgosyError:
-    if reason == "cache_full":
-        return Overloaded(_FAILURES[reason], retry_after=1.0)
-    return EngineError(_FAILURES[reason])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import openvino_genai as genai
@@ -28,13 +29,16 @@ class NativeTokenizer:
     def __init__(self, model: Path) -> None:
         gguf = model.suffix == ".gguf"
         try:
-            self._tokenizer = _of_gguf(model) if gguf else genai.Tokenizer(model.parent)
+            self._tokenizer = load(model)
             vocabulary: dict[bytes, int] = self._tokenizer.get_vocab()
         except (RuntimeError, ValueError, IndexError) as error:
             raise InvalidModelEntry(f"{model} brings no tokenizer that OpenVINO GenAI can read: {error}.") from error
         self.size = max(vocabulary.values(), default=-1) + 1
         self._limit = _LIBRARY_LIMIT if gguf else 0
-        self._table = self._bytes_of_tokens(vocabulary)
+        self._whole = [b""] * self.size
+        for token, index in vocabulary.items():
+            self._whole[index] = token
+        self._table = self._bytes_of_tokens(self._whole)
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         """See `TextTokenizer`.
@@ -53,15 +57,23 @@ class NativeTokenizer:
             )
         return ids
 
-    def stream(self, prompt: Sequence[int]) -> TextStream:
+    def stream(self, prompt: Sequence[int], *, special: bool = False) -> TextStream:
         """See `TextTokenizer`."""
-        return WindowStream(self._tokenizer.decode, prompt) if self._table is None else ByteStream(self._table)
+        if self._table is None:
+            return WindowStream(partial(self._tokenizer.decode, skip_special_tokens=not special), prompt)
+        return ByteStream(self._whole if special else self._table)
 
-    def _bytes_of_tokens(self, vocabulary: dict[bytes, int]) -> list[bytes] | None:
+    def token_bytes(self, token: int, *, special: bool = False) -> bytes:
+        """See `TextTokenizer`."""
+        if not 0 <= token < self.size:
+            return b""
+        if self._table is None:
+            text: str = self._tokenizer.decode([token], skip_special_tokens=not special)
+            return text.encode()
+        return (self._whole if special else self._table)[token]
+
+    def _bytes_of_tokens(self, table: list[bytes]) -> list[bytes] | None:
         """The bytes each token shows, special ones none; None when tokens do not simply show their bytes."""
-        table = [b""] * self.size
-        for token, index in vocabulary.items():
-            table[index] = token
         every = [[index] for index in range(self.size)]
         shown = self._tokenizer.decode(every, skip_special_tokens=True)
         whole = self._tokenizer.decode(every, skip_special_tokens=False)
@@ -70,7 +82,15 @@ class NativeTokenizer:
         return [token if text == full else b"" for token, text, full in zip(table, shown, whole, strict=True)]
 
 
-def _of_gguf(model: Path) -> genai.Tokenizer:
+def load(model: Path) -> genai.Tokenizer:
+    """The library's tokenizer of a `.gguf` file, or of the folder of a graph.
+
+    Raises:
+        InvalidModelEntry: the file is no whole GGUF file.
+        RuntimeError: the library cannot read it.
+    """
+    if model.suffix != ".gguf":
+        return genai.Tokenizer(model.parent)
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / model.name
         copy.write_bytes(without_weights(model))

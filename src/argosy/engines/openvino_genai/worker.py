@@ -8,11 +8,8 @@ nothing to compute and ends with its parent, however that ends.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
-import signal
-import socket
 import sys
 import time
 import traceback
@@ -21,12 +18,12 @@ from functools import partial
 
 import openvino_genai as genai
 
-from argosy.engines.openvino_genai import messages, pipeline
+from argosy.engines.openvino_genai import child, messages, pipeline
 from argosy.engines.openvino_genai.channel import Channel
-from argosy.engines.openvino_genai.messages import Add, Cancel, Finish, Load, LoadFailed, Ready, Report, Step
+from argosy.engines.openvino_genai.library import LIBRARY_ERRORS, last_line
+from argosy.engines.openvino_genai.messages import Add, Cancel, Finish, Forget, Load, LoadFailed, Ready, Report, Step
 
 _logger = logging.getLogger(__name__)
-_PR_SET_PDEATHSIG = 1
 _QUIET = 0.002
 _LONGEST_GATHERING = 0.01
 _RUNNING = genai.GenerationStatus.RUNNING
@@ -55,16 +52,20 @@ class Worker:
         self._running: dict[int, genai.GenerationHandle] = {}
         self._cancelled: set[int] = set()
         self._finished: list[Finish] = []
+        self._wants_logprobs: set[int] = set()
+        self._logprobs: dict[int, list[float]] = {}
+        self._stale = False
 
     def run(self) -> None:
         """Serve until the engine hangs up."""
         loaded = self._loaded
-        self._report(Ready(loaded.cache_tokens, loaded.eos_token_ids, loaded.precision))
+        self._report(Ready(loaded.cache_tokens, loaded.eos_token_ids, loaded.precision, loaded.constraints))
         while True:
             self._take_commands()
             self._admit()
             tokens = self._step() if self._running else {}
-            self._report(Step(tokens, self._finished, len(self._running), self._cache_usage()))
+            self._report(Step(tokens, self._finished, len(self._running), self._cache_usage(), self._logprobs))
+            self._logprobs = {}
             self._finished = []
 
     def _take_commands(self) -> None:
@@ -78,6 +79,8 @@ class Worker:
                 self._waiting.append(command)
             elif isinstance(command, Cancel):
                 self._cancel(command.handle)
+            elif isinstance(command, Forget):
+                self._stale = True
 
     def _company(self) -> list[bytes]:
         """Commands sent in the same moment as the one that ended an idle time.
@@ -104,26 +107,35 @@ class Worker:
                 return
 
     def _admit(self) -> None:
+        if self._stale:
+            if self._running:
+                return
+            self._stale = False
+            self._start_over()
         while self._waiting and len(self._running) < self._max_num_seqs:
             request = self._waiting.popleft()
             try:
                 self._running[request.handle] = pipeline.add(self._loaded, request)
-            except pipeline.LIBRARY_ERRORS:
+                if request.settings.logprobs:
+                    self._wants_logprobs.add(request.handle)
+            except LIBRARY_ERRORS:
                 _logger.exception("The pipeline refuses a request.")
                 self._finished.append(Finish(request.handle, "refused"))
 
     def _step(self) -> dict[int, list[int]]:
         try:
             self._loaded.pipeline.step()
-        except pipeline.LIBRARY_ERRORS:
+        except LIBRARY_ERRORS:
             _logger.exception("A step failed; the pipeline is built anew.")
             self._start_over()
             return {}
         tokens: dict[int, list[int]] = {}
         for handle, generation in self._running.items():
-            new, reason = _read(generation)
+            new, likely, reason = _read(generation, logprobs=handle in self._wants_logprobs)
             if new:
                 tokens[handle] = new
+                if likely:
+                    self._logprobs[handle] = likely
             if handle in self._cancelled and reason not in _REASONS.values():
                 reason = "cancelled"
             if reason:
@@ -131,12 +143,14 @@ class Worker:
         for finish in self._finished:
             self._running.pop(finish.handle, None)
             self._cancelled.discard(finish.handle)
+            self._wants_logprobs.discard(finish.handle)
         return tokens
 
     def _start_over(self) -> None:
         self._finished += [Finish(handle, "fault") for handle in self._running]
         self._running.clear()
         self._cancelled.clear()
+        self._wants_logprobs.clear()
         del self._loaded
         self._loaded = self._build()
 
@@ -148,26 +162,27 @@ class Worker:
         self._channel.send(messages.encode(report))
 
 
-def _read(generation: genai.GenerationHandle) -> tuple[list[int], str]:
-    """New tokens of a generation, and why it ended or nothing."""
+def _read(generation: genai.GenerationHandle, *, logprobs: bool) -> tuple[list[int], list[float], str]:
+    """New tokens of a generation, with their log-probabilities if wanted, and why it ended or nothing."""
     new: list[int] = []
+    likely: list[float] = []
     reason = ""
     while generation.can_read():
         for output in generation.read().values():
             new += output.generated_ids
+            if logprobs:
+                likely += output.generated_log_probs
             if output.finish_reason != _NONE:
                 reason = _REASONS.get(output.finish_reason, "stop")
     if not reason and not new and generation.get_status() == genai.GenerationStatus.IGNORED:
         reason = "cache_full"
-    return new, reason
+    return new, likely, reason
 
 
 def main() -> None:
     """Entry of the child process."""
-    descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
-    _end_with(parent)
+    channel = child.adopt()
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    channel = Channel(socket.socket(fileno=descriptor))
     status = 1
     try:
         order = messages.decode_command(channel.receive()[0])
@@ -187,21 +202,10 @@ def main() -> None:
 def _serve(channel: Channel, order: Load) -> None:
     try:
         worker = Worker(channel, partial(pipeline.load, order), order.max_num_seqs)
-    except pipeline.LIBRARY_ERRORS as error:
-        # The library puts the reason last, after the lines of its own source files.
-        reason = str(error).strip().rpartition("\n")[2]
-        channel.send(messages.encode(LoadFailed(reason)))
+    except LIBRARY_ERRORS as error:
+        channel.send(messages.encode(LoadFailed(last_line(error))))
         raise EOFError("There is nothing to serve.") from error
     worker.run()
-
-
-def _end_with(parent: int) -> None:
-    """Die at once when the parent does; what a terminal's or a supervisor's signal means is for the parent to say."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
 
 
 if __name__ == "__main__":

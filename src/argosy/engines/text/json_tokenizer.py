@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property, partial
 from pathlib import Path
 
 import tokenizers
 
 from argosy.core.errors import InvalidModelEntry
+from argosy.engines.text.byte_tokens import special_tokens, token_table
 from argosy.engines.text.detokenizer import TextStream, WindowStream
 
 
@@ -36,6 +38,21 @@ class JsonTokenizer:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
         return ids
 
-    def stream(self, prompt: Sequence[int]) -> TextStream:
+    def stream(self, prompt: Sequence[int], *, special: bool = False) -> TextStream:
         """See `TextTokenizer`."""
-        return WindowStream(self._tokenizer.decode, prompt)
+        return WindowStream(partial(self._tokenizer.decode, skip_special_tokens=not special), prompt)
+
+    def token_bytes(self, token: int, *, special: bool = False) -> bytes:
+        """See `TextTokenizer`."""
+        if not 0 <= token < self.size or (token in self._special and not special):
+            return b""
+        return self._table[token]
+
+    @cached_property
+    def _table(self) -> list[bytes]:
+        # Takes a while for a large vocabulary, and most deployments never need it.
+        return token_table(self._tokenizer, self.size)
+
+    @cached_property
+    def _special(self) -> frozenset[int]:
+        return special_tokens(self._tokenizer)

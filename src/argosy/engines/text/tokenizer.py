@@ -24,6 +24,10 @@ class TextTokenizer(Protocol):
         """
         ...
 
-    def stream(self, prompt: Sequence[int]) -> TextStream:
-        """A fresh detokeniser for one answer to `prompt`."""
+    def stream(self, prompt: Sequence[int], *, special: bool = False) -> TextStream:
+        """A fresh detokeniser for one answer to `prompt`; with `special` it shows special tokens too."""
+        ...
+
+    def token_bytes(self, token: int, *, special: bool = False) -> bytes:
+        """What a token shows, possibly a part of a character; special tokens show nothing unless told to."""
         ...

@@ -22,7 +22,7 @@ import numpy as np
 from argosy.core.errors import ArgosyError
 from argosy.core.tensors import Tensor
 from argosy.engines.contract import Chunk, GenerationEngine
-from argosy.runtime.requests import decode_generation, encode_chunk
+from argosy.runtime.requests import FAILURE, decode_generation, encode_chunk, encode_failure
 from argosy.runtime.triton.host_errors import triton_error, unexpected
 from argosy.runtime.triton.host_metrics import EngineGauges
 
@@ -40,6 +40,7 @@ class _Stream:
     sender: Any
     outputs: frozenset[str]
     handle: int = 0
+    counts: bool = False
 
 
 class GenerationHost:
@@ -81,7 +82,9 @@ class GenerationHost:
     def _submit(self, request: Any, stream: _Stream) -> None:
         inputs = {tensor.name(): _owned(tensor.as_numpy()) for tensor in request.inputs()}
         put = self._chunks.put
-        stream.handle = self._engine.submit(decode_generation(inputs), lambda chunk: put((stream, chunk)))
+        generation = decode_generation(inputs)
+        stream.counts = generation.sampling.counts
+        stream.handle = self._engine.submit(generation, lambda chunk: put((stream, chunk)))
 
     def _work(self) -> None:
         """The sender thread; a defect is logged and survived, because an exception in a thread would end the stub."""
@@ -142,9 +145,10 @@ class GenerationHost:
 
     def _response(self, stream: _Stream, chunk: Chunk) -> Any:
         pb_utils = self._pb_utils
-        if chunk.error is not None:
+        if chunk.error is not None and FAILURE not in stream.outputs:
             return pb_utils.InferenceResponse(error=triton_error(pb_utils, chunk.error))
-        tensors = encode_chunk(chunk)
+        failure = None if chunk.error is None else encode_failure(chunk.error)
+        tensors = failure or encode_chunk(chunk, counts=stream.counts)
         return pb_utils.InferenceResponse(
             [pb_utils.Tensor(name, tensor) for name, tensor in tensors.items() if name in stream.outputs]
         )
@@ -167,7 +171,8 @@ def merge(first: tuple[_Key, Chunk], rest: Sequence[tuple[_Key, Chunk]]) -> list
         if chunk.error is not None:
             ended.append((stream, chunk))
         elif stream in merged:
-            merged[stream] = replace(chunk, text=merged[stream].text + chunk.text)
+            before = merged[stream]
+            merged[stream] = replace(chunk, text=before.text + chunk.text, logprobs=before.logprobs + chunk.logprobs)
         else:
             merged[stream] = chunk
     return [*merged.items(), *ended]

@@ -12,6 +12,7 @@ import pytest
 from argosy.core.errors import EngineError
 from argosy.core.models import GenerateSpec, ModelSpec, Task
 from argosy.core.tensors import Tensor
+from argosy.engines import registry
 from argosy.engines.contract import EngineOptions, GenerationEngine, GenerationRequest, Sampling
 from argosy.engines.echo.engine import create
 from tests.suites.engine_contract import Broken, Deployment, GenerationEngineContract, run, start
@@ -20,6 +21,8 @@ SPEC = ModelSpec("echo", Task.GENERATE, "echo", generate=GenerateSpec(context_le
 
 
 class TestEchoGenerationContract(GenerationEngineContract):
+    features = registry.features("echo")
+
     def deployment(self, directory: Path) -> Deployment:
         return Deployment(SPEC, EngineOptions(directory, parameters={"delay_ms": "1", "slots": "8"}))
 
@@ -75,6 +78,25 @@ def test_a_stop_text_across_words_is_found(engine: GenerationEngine) -> None:
     answer = run(engine, GenerationRequest("alpha beta gamma", Sampling(stop=("ha be",))))
     assert answer.text == "alp"
     assert answer.chunks[-1].num_output_tokens == 2
+
+
+def test_an_adapter_makes_it_loud() -> None:
+    """With an adapter, whatever it is, the answer is in capitals, and a stop text is looked for there."""
+    spec = replace(SPEC, generate=replace(SPEC.generate, adapter="lora"))
+    engine = create(spec, EngineOptions(Path()))
+    assert isinstance(engine, GenerationEngine)
+    engine.start()
+    assert run(engine, GenerationRequest("to be", Sampling(stop=("be",)))).text == "TO BE"
+    engine.stop()
+
+
+def test_log_probabilities_go_by_length(engine: GenerationEngine) -> None:
+    """A word's is minus a tenth of its length; after it come the word with a number behind."""
+    chunk, last = run(engine, GenerationRequest("abc de", Sampling(logprobs=True, top_logprobs=2))).chunks
+    (token,), (other,) = chunk.logprobs, last.logprobs
+    assert (token.token, token.logprob) == (b"abc", -0.3)
+    assert [(top.token, top.logprob) for top in token.top] == [(b"abc", -0.3), (b"abc1", -1.3)]
+    assert (other.token, other.logprob) == (b" de", -0.3)
 
 
 def test_fails_where_it_is_told_to() -> None:

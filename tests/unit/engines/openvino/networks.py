@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "ship", "sails", "over", "a", "calm", "sea", "query:", "passage:")
 WIDTH = 6
 CLS, SEP = 2, 3
+SCORE_WEIGHTS = (1.0, -0.25, 3.0)
 
 _random = np.random.default_rng(3)
 TABLE = _random.normal(size=(len(WORDS), WIDTH)).astype(np.float32)
@@ -50,12 +51,35 @@ def write_encoder(path: Path, *, inputs: tuple[str, ...] = ("input_ids", "attent
     _save(hidden, "last_hidden_state", parameters, path)
 
 
-def write_cross_encoder(path: Path) -> None:
-    """One logit a row: the sum over tokens of (id x type id), so that the order and the split of a pair matter."""
+def write_cross_encoder(path: Path, *, scores: int = 1) -> None:
+    """Logits [rows, scores]: `pair_scores` of what stands in each row."""
     parameters = [_input(name) for name in ("input_ids", "attention_mask", "token_type_ids")]
     ids, mask, types = (op.convert(parameter, "f32") for parameter in parameters)
     product = op.multiply(op.multiply(ids, mask), types)
-    _save(op.reduce_sum(product, op.constant(np.array([1])), keep_dims=True), "logits", parameters, path)
+    first = op.reduce_sum(product, op.constant(np.array([1])), keep_dims=True)
+    weights = op.constant(np.array([SCORE_WEIGHTS[:scores]], np.float32))
+    _save(op.multiply(first, weights), "logits", parameters, path)
+
+
+def pair_scores(query: str, passage: str, scores: int = 1) -> np.ndarray:
+    """What the cross-encoder computes for a pair: the sum over tokens of (id x type id), times each score's weight.
+
+    The order and the split of the pair matter; [SEP] closes both texts.
+    """
+    first = [CLS, *(WORDS.index(word) for word in query.split()), SEP]
+    second = [*(WORDS.index(word) for word in passage.split()), SEP]
+    total = sum(
+        number * kind for number, kind in zip([*first, *second], [0] * len(first) + [1] * len(second), strict=True)
+    )
+    return total * np.array(SCORE_WEIGHTS[:scores], np.float32)
+
+
+def write_position_blind_cross_encoder(path: Path) -> None:
+    """One logit a row, the sum of the ids, of a network without `token_type_ids`."""
+    parameters = [_input(name) for name in ("input_ids", "attention_mask")]
+    ids, mask = (op.convert(parameter, "f32") for parameter in parameters)
+    total = op.reduce_sum(op.multiply(ids, mask), op.constant(np.array([1])), keep_dims=True)
+    _save(total, "logits", parameters, path)
 
 
 def write_classifier(path: Path) -> None:

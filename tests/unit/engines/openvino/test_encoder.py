@@ -215,26 +215,72 @@ def test_ranks_by_cosine_of_embeddings(tmp_path: Path) -> None:
     assert result["tokens"].tolist() == [[9], [8]]
 
 
-def test_ranks_with_a_cross_encoder(tmp_path: Path) -> None:
-    """A network with one logit reads query and passage as a pair."""
-    networks.write_cross_encoder(tmp_path / "model.xml")
-    inputs = {"query": text_tensor(["ship", "sea"]), "passage": text_tensor(["the calm", "a"])}
-    with running(deploy(tmp_path, spec(Task.RANK, replace(TEXT, pooling=Pooling.NONE)))) as engine:
-        result = succeeded(engine.infer([TensorRequest(inputs)])[0])
-    assert result["logit"].tolist() == [[4 + 9 + 3], [8 + 3]]
-    assert result["tokens"].tolist() == [[6], [5]]
+PAIR = replace(TEXT, pooling=Pooling.NONE, normalize=False, pair=True)
 
 
-def test_a_cross_encoder_cuts_the_passage_only(tmp_path: Path) -> None:
-    """Truncation drops words of the passage; a query that leaves no room for it is refused."""
+def rank(engine: TensorEngine, pairs: Sequence[tuple[str, str]], **parameters: str) -> dict[str, Tensor]:
+    queries, passages = zip(*pairs, strict=True)
+    inputs = {"query": text_tensor([*queries]), "passage": text_tensor([*passages])}
+    return dict(succeeded(engine.infer([TensorRequest(inputs, parameters)])[0]))
+
+
+@pytest.mark.parametrize("scores", [1, 2])
+def test_ranks_with_a_cross_encoder(tmp_path: Path, scores: int) -> None:
+    """Query and passage are read as a pair, with type ids; two logits become the log-odds of the second."""
+    networks.write_cross_encoder(tmp_path / "model.xml", scores=scores)
+    pairs = [("ship", "the calm"), ("sea", "a"), ("the calm", "ship"), ("a ship sails over", "sea"), ("sea", "")]
+    with running(deploy(tmp_path, spec(Task.RANK, PAIR))) as engine:
+        result = rank(engine, pairs)
+    logits = [networks.pair_scores(query, passage, scores) for query, passage in pairs]
+    wanted = [[row[-1] - row[0]] if scores == 2 else [row[0]] for row in logits]
+    np.testing.assert_allclose(result["logit"], wanted, rtol=1e-6)
+    assert result["logit"].dtype == np.float32
+    assert result["tokens"].tolist() == [[6], [5], [6], [8], [4]]
+
+
+def test_a_cross_encoder_may_have_no_type_ids(tmp_path: Path) -> None:
+    """As RoBERTa has none; the separators alone tell the texts apart."""
+    networks.write_position_blind_cross_encoder(tmp_path / "model.xml")
+    with running(deploy(tmp_path, spec(Task.RANK, PAIR))) as engine:
+        result = rank(engine, [("ship", "sea"), ("ship", "the calm")])
+    assert result["logit"].tolist() == [[2 + 5 + 3 + 10 + 3], [2 + 5 + 3 + 4 + 9 + 3]]
+
+
+@pytest.mark.parametrize(("truncate", "left"), [("END", "calm sea ship sails"), ("START", "sails over the sea")])
+def test_a_cross_encoder_cuts_the_passage_only(tmp_path: Path, truncate: str, left: str) -> None:
+    """Its end or its start; query and separators stay whole."""
     networks.write_cross_encoder(tmp_path / "model.xml")
-    parameters = {"truncate": "END"}
-    passage = text_tensor(["calm sea ship sails over the"])
-    with running(deploy(tmp_path, spec(Task.RANK, replace(TEXT, pooling=Pooling.NONE)))) as engine:
-        cut = engine.infer([TensorRequest({"query": text_tensor(["ship"]), "passage": passage}, parameters)])[0]
-        error = refusal(engine, TensorRequest({"query": text_tensor(["sea " * 6]), "passage": passage}, parameters))
-    assert succeeded(cut)["logit"].tolist() == [[9 + 10 + 5 + 6 + 3]]
+    with running(deploy(tmp_path, spec(Task.RANK, PAIR))) as engine:
+        cut = rank(engine, [("ship", "calm sea ship sails over the sea")], truncate=truncate)
+        assert cut["logit"].tolist() == rank(engine, [("ship", left)])["logit"].tolist()
+    assert cut["tokens"].tolist() == [[8]]
+
+
+@pytest.mark.parametrize(
+    ("query", "parameters"), [("ship", {}), ("ship", {"truncate": "NONE"}), ("sea " * 6, {"truncate": "END"})]
+)
+def test_a_pair_that_does_not_fit_is_refused(tmp_path: Path, query: str, parameters: dict[str, str]) -> None:
+    """Unless it may be cut and the query leaves room for some of the passage."""
+    networks.write_cross_encoder(tmp_path / "model.xml")
+    inputs = {"query": text_tensor([query]), "passage": text_tensor(["calm sea ship sails over the"])}
+    with running(deploy(tmp_path, spec(Task.RANK, PAIR))) as engine:
+        error = refusal(engine, TensorRequest(inputs, parameters))
     assert isinstance(error, InputTooLong)
+    assert "exceeds maximum allowed token size 8" in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "scores", "says"),
+    [(PAIR, 3, "returns 3 numbers a pair"), (replace(PAIR, pair=False, dimensions=0), 1, "pair: true")],
+)
+def test_a_network_that_is_no_cross_encoder_does_not_start(
+    tmp_path: Path, text: TextSpec, scores: int, says: str
+) -> None:
+    """Nor does one that is and is not called so."""
+    networks.write_cross_encoder(tmp_path / "model.xml", scores=scores)
+    deployment = deploy(tmp_path, spec(Task.RANK, text))
+    with pytest.raises(InvalidModelEntry, match=says):
+        create(deployment.spec, deployment.options).start()
 
 
 @pytest.mark.parametrize("inputs", [{"query": ["a"]}, {"passage": ["a"]}, {"query": ["a"], "passage": ["b", "c"]}])

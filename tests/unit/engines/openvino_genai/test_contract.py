@@ -11,7 +11,7 @@ import pytest
 
 from argosy.core.tensors import Tensor
 from argosy.engines import registry
-from argosy.engines.contract import Engine, EngineOptions, GenerationRequest, Sampling
+from argosy.engines.contract import Engine, EngineOptions, Feature, GenerationRequest, Sampling
 from tests.suites.engine_contract import Broken, Deployment, GenerationEngineContract
 from tests.suites.tiny_models import CONTEXT_LENGTH, RECITATION, tiny_spec, write_tiny_gguf, write_tiny_ir
 
@@ -29,6 +29,7 @@ def engines() -> Iterator[dict[type, Engine]]:
 
 class _OpenVINOGenAI(GenerationEngineContract):
     library = "openvino_genai"
+    features = registry.features("openvino_genai")
 
     @pytest.fixture
     def engine(self, engines: dict[type, Engine], tmp_path_factory: pytest.TempPathFactory) -> Engine:
@@ -63,6 +64,7 @@ class _OpenVINOGenAI(GenerationEngineContract):
             {"presence_penalty": 2.5},
             {"frequency_penalty": -2.5},
             {"stop": ("",)},
+            {"min_p": 1.5},
         )
         return (
             *(self.request(**values) for values in impossible),
@@ -99,7 +101,9 @@ class TestGGUF(_OpenVINOGenAI):
 
 
 class TestOpenVINOFolder(_OpenVINOGenAI):
-    """A folder with `openvino_model.xml` and `tokenizer.json`."""
+    """A folder with `openvino_model.xml` and `tokenizer.json`, and no tokenizer for the library's grammars."""
+
+    features = registry.features("openvino_genai") - {Feature.CONSTRAINT}
 
     def deployment(self, directory: Path) -> Deployment:
         write_tiny_ir(directory)

@@ -23,9 +23,10 @@ def test_every_option_can_be_given() -> None:
         "enable_prefix_caching": "false",
         "kv_cache_precision": "f16",
         "start_timeout_s": "30",
+        "grammar_budget_ms": "100",
     }
     assert set(given) == set(PipelineOptions.__slots__)
-    assert parse(given) == PipelineOptions(3, 8, 512, False, False, "f16", 30)
+    assert parse(given) == PipelineOptions(3, 8, 512, False, False, "f16", 30, 100)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,7 @@ def test_every_option_can_be_given() -> None:
         ("dynamic_split_fuse", "yes"),
         ("kv_cache_precision", "int4"),
         ("start_timeout_s", ""),
+        ("grammar_budget_ms", "0"),
     ],
 )
 def test_names_a_value_that_cannot_be_used(key: str, value: str) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 
 from argosy.core.errors import InputTooLong, InvalidRequest
-from argosy.engines.contract import Sampling
+from argosy.engines.contract import Constraint, ConstraintKind, Sampling
+from argosy.engines.openvino_genai.messages import Grammar
 from argosy.engines.openvino_genai.sampling import resolve
 
 
 def test_fills_the_context_without_max_tokens() -> None:
     """`max_tokens` None is what the context leaves."""
     assert resolve(Sampling(), 30, 100).max_tokens == 70
+
+
+DIGITS = Constraint(ConstraintKind.REGEX, "[0-9]+")
 
 
 @pytest.mark.parametrize(("prompt", "max_tokens"), [(100, None), (101, None), (99, 2), (1, 100), (200, 1)])
@@ -44,6 +48,12 @@ def test_takes_what_just_fits(prompt: int, max_tokens: int | None) -> None:
         ({"presence_penalty": 2.1}, "presence_penalty"),
         ({"frequency_penalty": -2.1}, "frequency_penalty"),
         ({"stop": ("a", "")}, "stop"),
+        ({"min_p": 1.1}, "min_p"),
+        ({"min_p": float("nan")}, "min_p"),
+        ({"top_logprobs": 1}, "top_logprobs"),
+        ({"logit_bias": {1: 1.0}}, "logit_bias"),
+        ({"constraint": DIGITS, "ignore_eos": True}, "ignore_eos"),
+        ({"constraint": DIGITS, "min_tokens": 1}, "min_tokens"),
     ],
 )
 def test_names_the_field_at_fault(values: dict[str, object], param: str) -> None:
@@ -52,6 +62,18 @@ def test_names_the_field_at_fault(values: dict[str, object], param: str) -> None
         resolve(Sampling(**values), 10, 100)
     assert caught.value.param == param
     assert param.partition("_")[0] in caught.value.message
+
+
+def test_a_constraint_is_checked_and_said_exactly() -> None:
+    """A constraint that is seen to be wrong is refused; a good one is handed on in the compiler's words."""
+    with pytest.raises(InvalidRequest) as caught:
+        resolve(Sampling(constraint=Constraint(ConstraintKind.JSON_SCHEMA, "{")), 10, 100)
+    assert caught.value.param == "constraint"
+    assert resolve(Sampling(constraint=DIGITS), 10, 100).constraint == Grammar("regex", "[0-9]+")
+    lengths = Constraint(ConstraintKind.JSON_SCHEMA, '{"type": "string", "minLength": 2}')
+    exact = resolve(Sampling(constraint=lengths), 10, 100).constraint
+    assert exact is not None
+    assert "pattern" in exact.text
 
 
 def test_an_empty_prompt_is_refused() -> None:

@@ -16,7 +16,18 @@ import pytest
 
 from argosy.engines.openvino_genai import messages, pipeline
 from argosy.engines.openvino_genai.channel import Channel
-from argosy.engines.openvino_genai.messages import Add, Cancel, Finish, Load, Ready, Report, Settings, Step
+from argosy.engines.openvino_genai.messages import (
+    Add,
+    Cancel,
+    Finish,
+    Forget,
+    Grammar,
+    Load,
+    Ready,
+    Report,
+    Settings,
+    Step,
+)
 from argosy.engines.openvino_genai.worker import Worker
 from tests.suites.tiny_models import write_tiny_gguf
 
@@ -91,7 +102,7 @@ class Bench:
         self.builds += 1
         loaded = pipeline.load(self._order)
         faulty = FaultyPipeline(loaded.pipeline, self.faults)
-        return pipeline.Loaded(faulty, loaded.cache_tokens, loaded.eos_token_ids, loaded.precision)
+        return pipeline.Loaded(faulty, loaded.cache_tokens, loaded.eos_token_ids, loaded.precision, loaded.constraints)
 
 
 @pytest.fixture
@@ -159,6 +170,50 @@ def test_a_step_that_raises_fails_what_runs_and_nothing_else(bench: Bench) -> No
     assert reasons in ({1: "fault", 2: "fault", 3: "length"}, {1: "fault", 2: "length", 3: "length"})
     assert len(tokens[3]) == 6
     assert bench.builds == 2
+
+
+def test_a_constraint_that_breaks_the_pipeline_is_survived(bench: Bench) -> None:
+    """One that reached the pipeline without having been compiled before fails what runs, and no more than that."""
+    bad = Grammar("regex", "(unclosed")
+    bench.tell(add(1, ignore_eos=False, constraint=bad), add(2))
+    reasons = bench.until_finished(1, 2)[1]
+    assert reasons[1] == "fault"
+    bench.tell(add(3), add(4, ignore_eos=False, constraint=Grammar("regex", "[ab]{3}")))
+    tokens, reasons = bench.until_finished(3, 4)
+    assert reasons == {3: "length", 4: "stop"}
+    assert {token - _FIRST_BYTE for token in tokens[4][:-1]} <= {*b"ab"}
+    assert len(tokens[4]) == 4
+
+
+def test_forgets_when_nothing_runs(bench: Bench) -> None:
+    """Told to forget, it ends what runs, lets the rest wait, builds the pipeline anew, and goes on."""
+    bench.tell(add(1, max_tokens=40), add(2, max_tokens=40))
+    while not (isinstance(step := bench.report(), Step) and len(step.tokens) == 2):
+        pass
+    assert bench.builds == 1
+    bench.tell(Forget(), add(3))
+    assert bench.until_finished(1, 2, 3)[1] == dict.fromkeys((1, 2, 3), "length")
+    assert bench.builds == 2
+    bench.tell(Forget())
+    bench.tell(add(4))
+    assert bench.until_finished(4)[1] == {4: "length"}
+    assert bench.builds == 3
+
+
+def test_tells_log_probabilities_to_those_who_ask(bench: Bench) -> None:
+    """One for each token of a request that wants them, none for its neighbour."""
+    bench.tell(add(1, logprobs=True), add(2))
+    told: list[float] = []
+    finished: set[int] = set()
+    while finished != {1, 2}:
+        step = bench.report()
+        assert isinstance(step, Step)
+        assert step.logprobs.keys() <= {1}
+        assert len(step.logprobs.get(1, [])) == len(step.tokens.get(1, []))
+        told += step.logprobs.get(1, [])
+        finished |= {finish.handle for finish in step.finished}
+    assert len(told) == 6
+    assert all(value < 0 for value in told)
 
 
 def test_goes_on_after_fault_upon_fault(bench: Bench) -> None:

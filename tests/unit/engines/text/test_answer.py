@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from argosy.core.errors import EngineError
 from argosy.engines.contract import Chunk
 from argosy.engines.text.answer import Answer
+from argosy.engines.text.blanks import MOST_BLANKS, BlankRun
 from argosy.engines.text.detokenizer import ByteStream
 
 TABLE = [bytes([byte]) for byte in range(256)] + [b""]
@@ -84,3 +85,71 @@ def test_a_failure_is_the_last_chunk() -> None:
     answer.fail(error)
     assert chunks[-1] == Chunk("", None, 3, 1, error)
     assert chunks[-1].last
+
+
+def bytes_of(token: int) -> bytes:
+    """What a token of the table shows."""
+    return TABLE[token]
+
+
+def likely_answer(chunks: list[Chunk], stops: Sequence[str] = (), *, include_stop: bool = False) -> Answer:
+    """A fresh answer that tells log-probabilities."""
+    stream = ByteStream(TABLE)
+    return Answer(
+        chunks.append, stream, 3, end_tokens={END}, stops=stops, include_stop=include_stop, token_bytes=bytes_of
+    )
+
+
+def told(chunk: Chunk) -> list[tuple[bytes, float]]:
+    """A chunk's tokens with their log-probabilities."""
+    return [(token.token, token.logprob) for token in chunk.logprobs]
+
+
+def test_log_probabilities_come_with_their_text() -> None:
+    """Each token is told in the chunk that begins to show it, the parts of a character together; the end token not."""
+    chunks: list[Chunk] = []
+    answer = likely_answer(chunks)
+    first, second = "é".encode()
+    answer.take([ord("a"), first], None, [-0.1, -0.2])
+    answer.take([second, ord("b")], None, [-0.3, -0.4])
+    answer.take([END], "stop", [-0.5])
+    assert [told(chunk) for chunk in chunks] == [
+        [(b"a", -0.1)],
+        [(bytes([first]), -0.2), (bytes([second]), -0.3), (b"b", -0.4)],
+        [],
+    ]
+
+
+def test_held_back_text_holds_its_log_probabilities_back() -> None:
+    """Tokens of text in which a stop text may begin are told with the text, or not at all when it was one."""
+    chunks: list[Chunk] = []
+    answer = likely_answer(chunks, ["cd"])
+    answer.take(list(b"abc"), None, [-0.1, -0.2, -0.3])
+    answer.take(list(b"x"), None, [-0.4])
+    answer.take(list(b"cde"), None, [-0.5, -0.6, -0.7])
+    assert [told(chunk) for chunk in chunks] == [[(b"a", -0.1), (b"b", -0.2)], [(b"c", -0.3), (b"x", -0.4)], []]
+    assert chunks[-1].finish_reason == "stop"
+
+
+def test_a_kept_stop_text_is_told_too() -> None:
+    """With `include_stop` the stop text's tokens are part of the answer."""
+    chunks: list[Chunk] = []
+    likely_answer(chunks, ["cd"], include_stop=True).take(list(b"bcd"), None, [-0.1, -0.2, -0.3])
+    assert told(chunks[-1]) == [(b"b", -0.1), (b"c", -0.2), (b"d", -0.3)]
+
+
+def test_every_token_is_told_at_the_end() -> None:
+    """A token without text and half a character are told when the answer ends; impossible is a very small number."""
+    chunks: list[Chunk] = []
+    answer = likely_answer(chunks)
+    answer.take([ord("a"), END, "é".encode()[0]], "length", [-0.1, float("-inf"), float("nan")])
+    assert told(chunks[-1]) == [(b"a", -0.1), (b"", -9999.0), (b"\xc3", -9999.0)]
+
+
+def test_an_answer_that_runs_off_into_blanks_ends() -> None:
+    """White space without end is cut off with "length", and the answer says that it is over."""
+    chunks: list[Chunk] = []
+    answer = Answer(chunks.append, ByteStream(TABLE), 3, blanks=BlankRun(strings=True))
+    assert not answer.take(list(b'{"a":' + b" " * MOST_BLANKS))
+    assert answer.take(list(b"  1}"))
+    assert chunks[-1] == Chunk(" ", "length", 3, 5 + MOST_BLANKS + 1)

@@ -64,3 +64,21 @@ def test_names_a_broken_file(tmp_path: Path, content: str | None) -> None:
         path.write_text(content)
     with pytest.raises(InvalidModelEntry, match=r"broken\.json"):
         JsonTokenizer(path)
+
+
+def test_special_tokens_are_shown_to_those_who_ask(path: Path) -> None:
+    """The end token is no text, in a stream and as bytes, unless asked for."""
+    tokenizer = JsonTokenizer(path)
+    end = TinyLanguageModel.make().vocabulary.eos_id
+    for special, text in ((False, ""), (True, "<|end|>")):
+        stream = tokenizer.stream([], special=special)
+        assert stream.push(end) + stream.finish() == text
+        assert tokenizer.token_bytes(end, special=special) == text.encode()
+
+
+def test_the_bytes_of_tokens_are_the_text(path: Path) -> None:
+    """Tokens that hold a part of a character show its bytes; an id outside the vocabulary shows nothing."""
+    tokenizer = JsonTokenizer(path)
+    tokens = tokenizer.encode("river é 🙂", add_special_tokens=True)
+    assert b"".join(tokenizer.token_bytes(token) for token in tokens) == "river é 🙂".encode()
+    assert tokenizer.token_bytes(tokenizer.size) == tokenizer.token_bytes(-1) == b""

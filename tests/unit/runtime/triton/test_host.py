@@ -18,7 +18,7 @@ from argosy.core.errors import (
     Overloaded,
     RequestCancelled,
 )
-from argosy.engines.contract import Chunk
+from argosy.engines.contract import Chunk, TokenLogprob
 from argosy.runtime.triton.host import check_numpy
 from argosy.runtime.triton.host_errors import code_name, unexpected
 from argosy.runtime.triton.host_generation import merge
@@ -103,6 +103,15 @@ def test_piled_up_chunks_of_one_answer_become_one() -> None:
         [("b", Chunk("x", None, 2, 1)), ("a", Chunk(" two", None, 4, 2)), ("a", Chunk(" three", "stop", 4, 3))],
     )
     assert merged == [("a", Chunk("one two three", "stop", 4, 3)), ("b", Chunk("x", None, 2, 1))]
+
+
+def test_piled_up_log_probabilities_stay_in_order() -> None:
+    """Joined chunks keep every token's log-probability, in order."""
+    one, two = TokenLogprob(b"a", -0.1), TokenLogprob(b"b", -0.2)
+    merged = merge(
+        ("s", Chunk("a", logprobs=(one,))), [("s", Chunk("")), ("s", Chunk("b", "stop", 1, 3, None, (two,)))]
+    )
+    assert merged == [("s", Chunk("ab", "stop", 1, 3, None, (one, two)))]
 
 
 def test_an_error_follows_the_text_before_it() -> None:

@@ -75,6 +75,8 @@ def test_generate() -> None:
         "finish_reason": (STRING, [1], False),
         "num_input_tokens": (INT32, [1], False),
         "num_output_tokens": (INT32, [1], False),
+        "logprobs": (STRING, [1], False),
+        "error": (STRING, [1], False),
     }
 
 
