@@ -6,10 +6,13 @@ import asyncio
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from argosy.core.deadline import Deadline
 from argosy.core.errors import ModelNotReady
 from argosy.core.status import ModelState, RuntimeState
+from argosy.runtime.contract import InferRequest
 from argosy.runtime.triton.generation import WatchOptions
 from argosy.runtime.triton.locate import TritonInstallation
 from argosy.runtime.triton.supervisor import SupervisorOptions, TritonSupervisor
@@ -52,6 +55,14 @@ class TritonPythonModel:
         time.sleep(600)
 """
 
+SERVES_NUMBERS = """
+import triton_python_backend_utils as pb_utils
+class TritonPythonModel:
+    def execute(self, requests):
+        inputs = [pb_utils.get_input_tensor_by_name(request, "numbers").as_numpy() for request in requests]
+        return [pb_utils.InferenceResponse([pb_utils.Tensor("numbers", numbers)]) for numbers in inputs]
+"""
+
 SLOW_TO_FINISH = """
 import time
 import triton_python_backend_utils as pb_utils
@@ -62,6 +73,11 @@ class TritonPythonModel:
     def finalize(self):
         time.sleep(600)
 """
+
+
+def numbers() -> InferRequest:
+    """A request to a model of the plain python backend."""
+    return InferRequest("model", {"numbers": np.zeros((1, 2), np.float32)}, deadline=Deadline.after(GENEROUS))
 
 
 @pytest.mark.parametrize(
@@ -121,12 +137,84 @@ async def test_models_can_be_loaded_and_unloaded(triton: Serve, tmp_path: Path) 
         assert (await listen(served.client, prompt()))[-1].final
 
 
+async def test_a_model_that_streams_is_gone_soon_after_its_unload(triton: Serve, tmp_path: Path) -> None:
+    """Streams that clients keep for later requests hold it in Triton only until they are told to let go."""
+    async with triton([echo_chat(tmp_path)], WatchOptions(load_deadline=600)) as served:
+        for _ in range(3):
+            assert (await listen(served.client, prompt()))[-1].final
+        await served.client.release()
+        async with asyncio.timeout(GENEROUS):
+            await served.supervisor.unload("parrot")
+        assert served.stubs == {}
+        assert served.supervisor.status.generation == 1
+
+
 async def test_loading_again_replaces(triton: Serve, tmp_path: Path) -> None:
     """Loading an entry of the same name takes its new form."""
     async with triton([echo_tensors(tmp_path / "old", max_tokens=1)]) as served:
         await served.supervisor.load(echo_tensors(tmp_path / "new", max_tokens=10))
         assert (await served.client.infer(ask("echo", "five words are now allowed"))).outputs
         assert served.supervisor.status.generation == 1
+
+
+@pytest.mark.parametrize("code", [RAISES_IN_INITIALIZE, DIES_IN_INITIALIZE, SLEEPS_IN_INITIALIZE])
+async def test_t7_a_new_form_that_does_not_load_leaves_the_old_one_serving(
+    triton: Serve, tmp_path: Path, code: str
+) -> None:
+    """T7: no request fails, the old form is still wanted after a restart, and nothing of the new one is left."""
+    good = python_model(tmp_path / "old", "model", SERVES_NUMBERS)
+    bad = python_model(tmp_path / "new", "model", code)
+    async with triton([good, echo_tensors(tmp_path)], WatchOptions(load_deadline=3)) as served:
+        before = served.stubs["model"]
+        loading = asyncio.create_task(served.supervisor.load(bad))
+        answered = 0
+        while not loading.done():
+            assert (await served.client.infer(numbers())).outputs
+            answered += 1
+            await asyncio.sleep(0.02)
+        status = await loading
+        assert (status.state, answered > 0) == (ModelState.FAILED, True)
+        assert served.supervisor.status.models["model"].state is ModelState.READY
+        assert served.supervisor.status.generation == 1
+        assert served.stubs["model"] == before
+        assert (await served.client.infer(numbers())).outputs
+        served.kill(served.stubs["model"])
+        await served.healed(1)
+        assert served.supervisor.status.ready
+        assert (await served.client.infer(numbers())).outputs
+
+
+async def test_t7_a_new_form_takes_over_without_a_failed_request(triton: Serve, tmp_path: Path) -> None:
+    """T7: while a model loads anew the old form answers, and the end of its process is no fault."""
+    old = python_model(tmp_path / "old", "model", SERVES_NUMBERS)
+    new = python_model(tmp_path / "new", "model", SERVES_NUMBERS)
+    async with triton([old]) as served:
+        before = served.stubs["model"]
+        loading = asyncio.create_task(served.supervisor.load(new))
+        while not loading.done():
+            assert (await served.client.infer(numbers())).outputs
+            assert served.supervisor.status.models["model"].state is ModelState.READY
+            await asyncio.sleep(0.02)
+        assert (await loading).state is ModelState.READY
+        async with asyncio.timeout(GENEROUS):
+            while served.stubs.get("model") in {before, None}:
+                await asyncio.sleep(0.05)
+        assert (await served.client.infer(numbers())).outputs
+        await asyncio.sleep(0.5)
+        assert (served.supervisor.status.generation, served.supervisor.status.restarts) == (1, 0)
+
+
+async def test_what_was_unloaded_while_the_server_is_down_stays_unloaded(triton: Serve, tmp_path: Path) -> None:
+    """The wish counts, not the moment."""
+    async with triton([echo_tensors(tmp_path), echo_chat(tmp_path)]) as served:
+        served.kill(served.supervisor.pid)
+        async with asyncio.timeout(GENEROUS):
+            while served.supervisor.status.state is RuntimeState.READY:
+                await asyncio.sleep(0.001)
+        await served.supervisor.unload("echo")
+        await served.healed(1)
+        assert set(served.supervisor.status.models) == {"parrot"}
+        assert "echo" not in served.stubs
 
 
 @pytest.mark.parametrize("moment", ["load", "unload", "start"])

@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from argosy.core.errors import (
     UnsupportedParameter,
 )
 from argosy.core.status import ModelState, RuntimeState, RuntimeStatus
-from argosy.core.tensors import Tensor, text_tensor
+from argosy.core.tensors import RawTensor, Tensor, raw_of, tensor_of, text_tensor
 from argosy.runtime.contract import InferenceClient, InferRequest, InferResponse, RuntimeProcess
 from argosy.store.entries import ModelEntry
 from tests.suites.echo_models import echo_chat, echo_tensors
@@ -179,6 +179,169 @@ class RuntimeContract:
         assert named in caught.value.message
         assert caught.value.param == named
         assert (await runtime.client.infer(ask())).outputs
+
+    async def test_raw_tensors_pass_unread(self, runtime: RuntimeUnderTest) -> None:
+        """A raw tensor arrives like an array, and a raw answer holds the same bytes."""
+        sent = raw_of(text_tensor(["one", "two ☃"]))
+        request = InferRequest("echo", {"text": sent}, raw=True, deadline=Deadline.after(GENEROUS))
+        response = await runtime.client.infer(request)
+        assert response.outputs["text"] == RawTensor("BYTES", (2, 1), bytes(sent.data))
+
+    async def test_raw_views_are_sent(self, runtime: RuntimeUnderTest) -> None:
+        """The data of a raw tensor may be a view of something larger."""
+        sent = raw_of(text_tensor(["inside"]))
+        view = memoryview(b"xx" + bytes(sent.data) + b"yy")[2:-2]
+        request = InferRequest("echo", {"text": RawTensor("BYTES", (1, 1), view)}, deadline=Deadline.after(GENEROUS))
+        assert (await runtime.client.infer(request)).outputs["text"].item() == b"inside"
+
+    async def test_raw_streams(self, runtime: RuntimeUnderTest) -> None:
+        """A stream can be raw in both directions; counts are little-endian 32-bit integers."""
+        request = InferRequest(
+            "parrot",
+            {"input_ids": raw_of(np.array([7, 8, 9], dtype=np.int32))},
+            raw=True,
+            deadline=Deadline.after(GENEROUS),
+        )
+        responses = [response for response in await listen(runtime.client, request) if response.outputs]
+        texts = [tensor_of(response.outputs["text_output"]).item() for response in responses]
+        assert b"".join(texts) == b"7 8 9"
+        assert responses[-1].outputs["num_input_tokens"].data == b"\x03\0\0\0"
+
+    @pytest.mark.parametrize(
+        "tensor",
+        [
+            RawTensor("BYTES", (2, 1), b"\x01\0\0\0a"),
+            RawTensor("BYTES", (1, 1), b"\xff\xff\xff\xffa"),
+            RawTensor("BYTES", (1, 1), b"\x01\0"),
+            RawTensor("BYTES", (16, (1 << 60) + 2), b"\0" * 128),
+            RawTensor("BYTES", (-1, 1), b""),
+            RawTensor("BYTES", (1,) * 40, b"\x01\0\0\0a"),
+            RawTensor("FP32", (1, 1), b"\0" * 3),
+            RawTensor("COMPLEX", (1, 1), b"\0" * 8),
+        ],
+        ids=["count", "length", "cut", "overflow", "negative", "rank", "size", "type"],
+    )
+    async def test_raw_tensors_that_contradict_themselves(self, runtime: RuntimeUnderTest, tensor: RawTensor) -> None:
+        """A raw tensor whose data does not fit its type and shape is an invalid request that names it."""
+        request = InferRequest("echo", {"text": tensor}, deadline=Deadline.after(GENEROUS))
+        with pytest.raises(InvalidRequest, match="'text'") as caught:
+            await runtime.client.infer(request)
+        assert caught.value.param == "text"
+
+    async def test_raw_tensors_of_another_type(self, runtime: RuntimeUnderTest) -> None:
+        """A raw tensor that is sound and not what the model takes is an invalid request that names it."""
+        request = InferRequest(
+            "echo", {"text": RawTensor("FP32", (1, 1), b"\0" * 4)}, deadline=Deadline.after(GENEROUS)
+        )
+        with pytest.raises(InvalidRequest, match="FP32") as caught:
+            await runtime.client.infer(request)
+        assert caught.value.param == "text"
+
+    async def test_outputs_can_be_classified(self, runtime: RuntimeUnderTest) -> None:
+        """Asking for classes answers with the highest values and where they stand."""
+        asked = prompt(text="a b c")
+        wanted = {"num_input_tokens": {"classification": 5}}
+        request = replace(asked, outputs=("num_input_tokens",), output_parameters=wanted)
+        found = [row.outputs["num_input_tokens"] for row in await listen(runtime.client, request) if row.outputs]
+        assert found[-1].tolist() == [b"3:0"]
+
+    @pytest.mark.parametrize("count", [0, -1, 1 << 40, True, "2", 1.5], ids=repr)
+    async def test_impossible_numbers_of_classes(self, runtime: RuntimeUnderTest, count: Any) -> None:
+        """A number of classes that is not one is an invalid request that names the output."""
+        with pytest.raises(InvalidRequest, match="classification") as caught:
+            await runtime.client.infer(ask(outputs=("text",), output_parameters={"text": {"classification": count}}))
+        assert caught.value.param == "text"
+
+    async def test_text_cannot_be_classified(self, runtime: RuntimeUnderTest) -> None:
+        """Classes of an output that has no order are refused, and the runtime lives on."""
+        generation = runtime.process.status.generation
+        with pytest.raises(InvalidRequest, match="cannot be classified") as caught:
+            await runtime.client.infer(ask(outputs=("text",), output_parameters={"text": {"classification": 1}}))
+        assert caught.value.param == "text"
+        assert (await runtime.client.infer(ask())).outputs
+        assert runtime.process.status.generation == generation
+
+    async def test_shared_memory_is_out_of_reach(self, runtime: RuntimeUnderTest) -> None:
+        """Output parameters that would lead to shared memory are not passed on."""
+        parameters = {"text": {"shared_memory_region": "region", "shared_memory_byte_size": 4}}
+        response = await runtime.client.infer(ask(outputs=("text",), output_parameters=parameters))
+        assert response.outputs["text"].item() == b"hello"
+
+    @pytest.mark.parametrize(
+        "parameters",
+        [{"share": 0.5}, {"sequence_id": "abc"}, {"sequence_id": (1 << 64) - 1}, {"priority": 1}, {"timeout": 10**7}],
+        ids=repr,
+    )
+    async def test_parameters_of_every_type(self, runtime: RuntimeUnderTest, parameters: dict[str, Any]) -> None:
+        """Fractions, texts and whole numbers of 64 bits without a sign are taken."""
+        assert (await runtime.client.infer(ask(parameters=parameters))).outputs["text"].item() == b"hello"
+
+    async def test_parameters_beyond_64_bits(self, runtime: RuntimeUnderTest) -> None:
+        """A number that does not fit is an invalid request that names it."""
+        with pytest.raises(InvalidRequest) as caught:
+            await runtime.client.infer(ask(parameters={"sequence_id": 1 << 64}))
+        assert caught.value.param == "sequence_id"
+
+    async def test_the_server_tells_what_it_is(self, runtime: RuntimeUnderTest) -> None:
+        """Server metadata has a name, a version and the extensions every runtime has."""
+        metadata = await runtime.client.server_metadata()
+        assert metadata["name"]
+        assert metadata["version"]
+        assert {"classification", "model_configuration", "statistics"} <= set(metadata["extensions"])
+
+    async def test_metadata_of_a_model(self, runtime: RuntimeUnderTest) -> None:
+        """Model metadata lists tensors with the batch dimension in front."""
+        metadata = await runtime.client.model_metadata("echo")
+        tensor = {"name": "text", "datatype": "BYTES", "shape": [-1, 1]}
+        assert dict(metadata) == {
+            "name": "echo",
+            "versions": ["1"],
+            "platform": "argosy_echo",
+            "inputs": [tensor],
+            "outputs": [tensor],
+        }
+        assert await runtime.client.model_metadata("echo", "1") == metadata
+
+    async def test_config_of_a_model(self, runtime: RuntimeUnderTest) -> None:
+        """The configuration has the names of `config.pbtxt`, and numbers are numbers."""
+        config = await runtime.client.model_config("parrot")
+        assert config["name"] == "parrot"
+        assert config["backend"] == "argosy_echo"
+        assert config["model_transaction_policy"] == {"decoupled": True}
+        assert config["max_batch_size"] == 0
+        assert [(item["name"], item["data_type"], item["dims"]) for item in config["input"][:2]] == [
+            ("text_input", "TYPE_STRING", [1]),
+            ("input_ids", "TYPE_INT32", [-1]),
+        ]
+
+    async def test_statistics_count(self, runtime: RuntimeUnderTest) -> None:
+        """Every answered row is counted, under the model's name and version."""
+
+        async def count() -> int:
+            (found,) = (await runtime.client.model_statistics("echo"))["model_stats"]
+            assert (found["name"], found["version"]) == ("echo", "1")
+            assert found["inference_stats"]["success"]["count"] > 0
+            assert found["inference_stats"]["success"]["ns"] > 0
+            return int(found["inference_count"])
+
+        await runtime.client.infer(ask())
+        before = await count()
+        await runtime.client.infer(ask("echo", "one", "two", "three"))
+        assert await count() == before + 3
+        every = (await runtime.client.model_statistics())["model_stats"]
+        assert {"echo", "parrot"} <= {found["name"] for found in every}
+
+    @pytest.mark.parametrize("question", ["model_metadata", "model_config", "model_statistics"])
+    async def test_questions_about_models_that_are_not_there(self, runtime: RuntimeUnderTest, question: str) -> None:
+        """Asking about an unknown model, or one that failed to load, ends as a call to it does."""
+        ask_about = getattr(runtime.client, question)
+        with pytest.raises(ModelNotFound):
+            await ask_about("nobody")
+        with pytest.raises(ModelNotReady):
+            await ask_about("broken")
+        if question != "model_config":
+            with pytest.raises(NotFound):
+                await ask_about("echo", "7")
 
     async def test_unknown_model(self, runtime: RuntimeUnderTest) -> None:
         """A model nobody wanted is not found, by `infer` and by `stream`."""

@@ -117,9 +117,14 @@ class ModelNotFound(NotFound):
 
 
 class MethodNotAllowed(RequestError):
-    """The route exists, the method does not."""
+    """The route exists, the method does not.
+
+    Attributes:
+        allowed: the methods it has, joined by commas; empty when unknown.
+    """
 
     code = "method_not_allowed"
+    allowed: str = ""
 
 
 class PayloadTooLarge(RequestError):

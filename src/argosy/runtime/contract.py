@@ -24,6 +24,9 @@ from argosy.core.status import ModelStatus, RuntimeStatus
 from argosy.core.tensors import RawTensor, Tensor
 from argosy.store.entries import ModelEntry
 
+Parameter = bool | int | float | str
+"""What a KServe parameter may be."""
+
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
@@ -33,8 +36,10 @@ class InferRequest:
         inputs: arrays with the batch dimension first where the model has one; BYTES are object arrays of bytes. A
             `RawTensor` is passed on unread.
         outputs: names wanted; empty means all.
-        parameters: KServe request parameters (bool, int, str); `priority`, `timeout` (microseconds) and
-            `sequence_id`, `sequence_start`, `sequence_end` reach the scheduler.
+        output_parameters: KServe parameters by name of an output in `outputs`; `classification: n` asks for the n
+            highest values as BYTES `value:index[:label]` in the output's place.
+        parameters: KServe request parameters; `priority`, `timeout` (microseconds) and `sequence_id` (text, or a
+            whole number below 2^64), `sequence_start`, `sequence_end` reach the scheduler.
         version: empty means the newest.
         raw: answer in `RawTensor`s, which spares decoding what is only passed on.
     """
@@ -42,11 +47,12 @@ class InferRequest:
     model: str
     inputs: Mapping[str, Tensor | RawTensor]
     outputs: Sequence[str] = ()
-    parameters: Mapping[str, bool | int | str] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
     request_id: str = ""
     version: str = ""
     deadline: Deadline = NEVER
     raw: bool = False
+    output_parameters: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ class InferResponse:
     """One answer, or one of a stream of answers.
 
     Attributes:
-        outputs: arrays, or `RawTensor`s when the request was `raw`.
+        outputs: arrays, or `RawTensor`s when the request was `raw`. Raw ones are as the runtime sent them.
         final: whether nothing follows in a stream; the final response may hold no outputs.
     """
 

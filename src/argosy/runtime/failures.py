@@ -10,6 +10,7 @@ from argosy.core.errors import (
     ModelNotReady,
     NotFound,
     Overloaded,
+    Unavailable,
 )
 
 RETRY_AFTER = 2.0
@@ -44,6 +45,11 @@ def not_ready(model: str) -> ModelNotReady:
     return ModelNotReady(f"The model {model!r} is not ready yet.", retry_after=RETRY_AFTER)
 
 
+def not_up() -> Unavailable:
+    """There is no runtime that could answer."""
+    return Unavailable("The serving runtime does not answer now. Try again shortly.", retry_after=RETRY_AFTER)
+
+
 def queue_full(model: str) -> Overloaded:
     """No more requests may wait for the model."""
     return Overloaded(f"The queue of {model!r} is full. Try again shortly.", retry_after=1.0)
@@ -56,4 +62,8 @@ def queue_timeout(model: str) -> Overloaded:
 
 def streams_only(model: str) -> InvalidRequest:
     """The model gives any number of answers and was asked for one."""
-    return InvalidRequest(f"The model {model!r} answers in a stream only.", param="model")
+    return InvalidRequest(
+        f"The model {model!r} answers in a stream only. Call it by generate_stream over REST or ModelStreamInfer over "
+        "gRPC.",
+        param="model",
+    )

@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from argosy.core.deadline import Deadline
 from argosy.core.errors import ArgosyError, ConfigurationError, EngineError, RuntimeFailure
 from argosy.core.status import ModelState, ModelStatus, RuntimeState, RuntimeStatus
 from argosy.core.tensors import Tensor
-from argosy.engines.contract import Chunk, EngineOptions, GenerationEngine, TensorEngine, TensorRequest, TensorResult
+from argosy.engines.contract import (
+    Chunk,
+    EngineOptions,
+    GenerationEngine,
+    GenerationRequest,
+    TensorRequest,
+    TensorResult,
+)
 from argosy.engines.registry import create
 from argosy.runtime.contract import InferRequest, InferResponse, OnStatus
 from argosy.runtime.failures import (
@@ -29,29 +38,13 @@ from argosy.runtime.failures import (
     queue_full,
     streams_only,
 )
-from argosy.runtime.model_config import ModelConfig, check_request, read_config
+from argosy.runtime.hosted import Hosted, read_labels
+from argosy.runtime.inspection import metadata_of, plain
+from argosy.runtime.model_config import from_message, read_message
 from argosy.runtime.requests import decode_generation, encode_chunk
 from argosy.store.entries import CONFIG_FILE, ModelEntry
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Hosted:
-    """One engine.
-
-    Attributes:
-        thread: the one thread that calls a tensor engine.
-        crash: done once calls in flight must end.
-        queued: calls given to the thread and not answered.
-    """
-
-    entry: ModelEntry
-    config: ModelConfig
-    engine: TensorEngine | GenerationEngine
-    thread: ThreadPoolExecutor
-    crash: asyncio.Future[None]
-    queued: int = 0
 
 
 class MemoryRuntime:
@@ -65,7 +58,7 @@ class MemoryRuntime:
     def __init__(self, entries: Sequence[ModelEntry], *, threads: int = 1) -> None:
         self._entries = {entry.name: entry for entry in entries}
         self._threads = threads
-        self._hosted: dict[str, _Hosted] = {}
+        self._hosted: dict[str, Hosted] = {}
         self._listeners: list[OnStatus] = []
         self._healing: set[asyncio.Task[None]] = set()
         self._models = {name: ModelStatus(name, ModelState.LOADING, "waiting") for name in self._entries}
@@ -99,6 +92,24 @@ class MemoryRuntime:
         if self._status.state is not RuntimeState.STOPPED:
             self._publish(RuntimeState.STOPPED, address="")
 
+    async def load(self, entry: ModelEntry) -> ModelStatus:
+        """Host one more model, or a new form of one; calls to the old form end with `EngineCrashed`."""
+        self._refuse_when_down()
+        self._entries[entry.name] = entry
+        if entry.name in self._hosted:
+            await self._evict(entry.name)
+        await self._host(entry)
+        return self._models[entry.name]
+
+    async def unload(self, name: str) -> None:
+        """Host a model no longer; unknown names are ignored."""
+        self._refuse_when_down()
+        self._entries.pop(name, None)
+        if name in self._hosted:
+            await self._evict(name)
+        if self._models.pop(name, None) is not None:
+            self._publish(self._status.state, reason=self._status.reason)
+
     def suspect(self, model: str, reason: str, address: str = "") -> None:
         """Take `model` for crashed: its calls end with `EngineCrashed` and its engine is started anew."""
         if model not in self._hosted or (address and address != self._status.address):
@@ -118,22 +129,46 @@ class MemoryRuntime:
         hosted = self._find(request)
         if hosted.config.decoupled:
             raise streams_only(request.model)
-        check_request(hosted.config, request)
-        return _response(hosted, await self._run(hosted, request), request)
+        return hosted.respond(await self._run(hosted, request), request)
 
     async def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
         """One request, any number of answers. Closing the iterator cancels."""
         hosted = self._find(request)
-        check_request(hosted.config, request)
         if not isinstance(hosted.engine, GenerationEngine):
-            yield _response(hosted, await self._run(hosted, request), request)
+            yield hosted.respond(await self._run(hosted, request), request)
             return
-        async for chunk in self._generate(hosted, hosted.engine, request):
-            if chunk.error is not None:
-                raise chunk.error
-            yield _response(hosted, encode_chunk(chunk), request, final=chunk.last)
+        prompt = decode_generation(hosted.read(request))
+        began, failed = time.perf_counter_ns(), True
+        try:
+            async with aclosing(self._generate(hosted, hosted.engine, prompt, request.deadline)) as chunks:
+                async for chunk in chunks:
+                    if chunk.error is not None:
+                        raise chunk.error
+                    failed = not chunk.last
+                    yield hosted.respond(encode_chunk(chunk, counts=prompt.sampling.counts), request, final=chunk.last)
+        finally:
+            hosted.counts.note(began, 1, failed=failed)
 
-    async def _run(self, hosted: _Hosted, request: InferRequest) -> Mapping[str, Tensor]:
+    async def server_metadata(self) -> Mapping[str, Any]:
+        """KServe v2 server metadata of this twin, which has what it implements and no more."""
+        extensions = ["classification", "model_configuration", "parameters", "statistics"]
+        return {"name": "memory", "version": "1", "extensions": extensions}
+
+    async def model_metadata(self, model: str, version: str = "") -> Mapping[str, Any]:
+        """KServe v2 model metadata."""
+        hosted = self._find(InferRequest(model, {}, version=version))
+        return metadata_of(hosted.message, [int(hosted.entry.newest.name)])
+
+    async def model_config(self, model: str, version: str = "") -> Mapping[str, Any]:
+        """The model's `config.pbtxt`; nothing is completed as Triton would."""
+        return plain(self._find(InferRequest(model, {}, version=version)).message)
+
+    async def model_statistics(self, model: str = "", version: str = "") -> Mapping[str, Any]:
+        """Requests and their durations. What only Triton can know (queue, copies, batches) is left out."""
+        hosted = [self._find(InferRequest(model, {}, version=version))] if model else self._hosted.values()
+        return {"model_stats": [each.statistics() for each in hosted]}
+
+    async def _run(self, hosted: Hosted, request: InferRequest) -> Mapping[str, Tensor]:
         """One request through a tensor engine, in turn."""
         engine, limit = hosted.engine, hosted.config.max_queue_size
         if isinstance(engine, GenerationEngine):
@@ -141,29 +176,40 @@ class MemoryRuntime:
         # The one the engine works on does not wait.
         if limit and hosted.queued > limit:
             raise queue_full(request.model)
-        work = [TensorRequest(request.inputs, request.parameters)]
+        work = [TensorRequest(hosted.read(request), request.parameters)]
+        began, failed = time.perf_counter_ns(), True
         future = asyncio.get_running_loop().run_in_executor(hosted.thread, engine.infer, work)
         hosted.queued += 1
-        future.add_done_callback(lambda _: _leave_queue(hosted))
-        results: list[TensorResult] = await _first(hosted, future, request.deadline)
-        if isinstance(results[0], ArgosyError):
-            raise results[0]
-        return results[0]
+        future.add_done_callback(hosted.leave_queue)
+        try:
+            results: list[TensorResult] = await _first(hosted, future, request.deadline)
+            if isinstance(results[0], ArgosyError):
+                raise results[0]
+            failed = False
+            return results[0]
+        finally:
+            hosted.counts.note(began, hosted.rows(request), failed=failed)
 
-    async def _generate(self, hosted: _Hosted, engine: GenerationEngine, request: InferRequest) -> AsyncIterator[Chunk]:
+    async def _generate(
+        self, hosted: Hosted, engine: GenerationEngine, prompt: GenerationRequest, deadline: Deadline
+    ) -> AsyncGenerator[Chunk, None]:
         chunks: asyncio.Queue[Chunk] = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        handle = engine.submit(decode_generation(request.inputs), lambda chunk: _deliver(loop, chunks, chunk))
+        handle = engine.submit(prompt, lambda chunk: _deliver(loop, chunks, chunk))
         last = False
         try:
             while not last:
-                chunk = await _first(hosted, loop.create_task(chunks.get()), request.deadline)
+                chunk = await _first(hosted, loop.create_task(chunks.get()), deadline)
                 last = chunk.last
                 yield chunk
         finally:
             engine.cancel(handle)
 
-    def _find(self, request: InferRequest) -> _Hosted:
+    def _refuse_when_down(self) -> None:
+        if self._status.state in {RuntimeState.STOPPED, RuntimeState.FAILED}:
+            raise RuntimeFailure("The runtime is not up.")
+
+    def _find(self, request: InferRequest) -> Hosted:
         if request.deadline.passed:
             raise deadline_exceeded()
         if request.model not in self._entries:
@@ -181,7 +227,10 @@ class MemoryRuntime:
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix=entry.name)
         try:
-            config = read_config(entry.directory / CONFIG_FILE)
+            message = read_message(entry.directory / CONFIG_FILE)
+            message.name = entry.name
+            config = from_message(message)
+            labels = read_labels(entry, config)
             options = EngineOptions(entry.newest, self._threads, config.max_batch_size, config.parameters)
             engine = create(entry.spec, options)
             await loop.run_in_executor(thread, engine.start)
@@ -189,7 +238,7 @@ class MemoryRuntime:
             thread.shutdown(wait=False)
             self._report(ModelStatus(entry.name, ModelState.FAILED, error.message))
             return
-        self._hosted[entry.name] = _Hosted(entry, config, engine, thread, loop.create_future())
+        self._hosted[entry.name] = Hosted(entry, message, config, engine, thread, loop.create_future(), labels)
         self._report(ModelStatus(entry.name, ModelState.READY))
 
     async def _evict(self, name: str) -> None:
@@ -227,7 +276,7 @@ class MemoryRuntime:
             loop.call_soon(listener, self._status)
 
 
-async def _first(hosted: _Hosted, future: asyncio.Future[T], deadline: Deadline) -> T:
+async def _first(hosted: Hosted, future: asyncio.Future[T], deadline: Deadline) -> T:
     """The future's result, unless the deadline passes or the engine crashes first."""
     timeout = None if deadline.at == math.inf else deadline.remaining
     either: set[asyncio.Future[Any]] = {future, hosted.crash}
@@ -242,10 +291,6 @@ async def _first(hosted: _Hosted, future: asyncio.Future[T], deadline: Deadline)
         future.cancel()
 
 
-def _leave_queue(hosted: _Hosted) -> None:
-    hosted.queued -= 1
-
-
 def _deliver(loop: asyncio.AbstractEventLoop, chunks: asyncio.Queue[Chunk], chunk: Chunk) -> None:
     """Hand a chunk from the engine's thread to the event loop, unless that has gone."""
     try:
@@ -253,10 +298,3 @@ def _deliver(loop: asyncio.AbstractEventLoop, chunks: asyncio.Queue[Chunk], chun
     except RuntimeError:
         if not loop.is_closed():
             raise
-
-
-def _response(
-    hosted: _Hosted, outputs: Mapping[str, Tensor], request: InferRequest, *, final: bool = True
-) -> InferResponse:
-    wanted = {name: outputs[name] for name in request.outputs if name in outputs} if request.outputs else outputs
-    return InferResponse(wanted, {}, final, request.model, hosted.entry.newest.name)

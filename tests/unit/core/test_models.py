@@ -37,6 +37,8 @@ def test_a_complete_entry_becomes_a_spec() -> None:
         ({"task": "classify"}, "'labels'"),
         ({"colour": "red"}, "colour"),
         ({"text": {"pooling": "max"}}, "max"),
+        ({"text": {"pooling": "none", "pair": True}}, "'rank' only"),
+        ({"task": "rank", "text": {"pair": True}}, "pooling: none"),
     ],
 )
 def test_a_wrong_entry_is_refused_by_name(change: dict[str, Any], expected: str) -> None:

@@ -8,18 +8,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any
 
 import grpc
 from tritonclient.grpc import service_pb2 as pb
 
-from argosy.core.deadline import Deadline
+from argosy.core.deadline import NEVER, Deadline
 from argosy.core.errors import ArgosyError, EngineCrashed, InvalidRequest
+from argosy.core.tensors import RawTensor, tensor_of
+from argosy.runtime.classification import wanted_classes
 from argosy.runtime.contract import InferRequest, InferResponse
-from argosy.runtime.failures import crashed, deadline_exceeded, not_ready
-from argosy.runtime.model_config import check_request, from_message
+from argosy.runtime.failures import crashed, deadline_exceeded, not_ready, not_up
+from argosy.runtime.inspection import plain
+from argosy.runtime.model_config import ModelConfig, check_request, from_message
+from argosy.runtime.requests import FAILURE
 from argosy.runtime.triton.channel import Call, Channel, RpcError, expire_after, method
 from argosy.runtime.triton.errors import is_own, translate
 from argosy.runtime.triton.streams import StreamPool
@@ -50,16 +54,25 @@ OnSuspect = Callable[[str, str, str], None]
 INFER = method(SERVICE, "ModelInfer")
 STREAM = method(SERVICE, "ModelStreamInfer")
 CONFIG = method(SERVICE, "ModelConfig")
+METADATA = method(SERVICE, "ModelMetadata")
+STATISTICS = method(SERVICE, "ModelStatistics")
+SERVER_METADATA = method(SERVICE, "ServerMetadata")
+_ASK_SECONDS = 5.0
 
 
 class _Connection:
-    """One channel and its idle streams; belongs to one generation of the server."""
+    """One channel and its idle streams; belongs to one generation of the server.
 
-    __slots__ = ("address", "channel", "streams")
+    Attributes:
+        configs: by model and version, as they were when last asked for; a model may have been reloaded since.
+    """
+
+    __slots__ = ("address", "channel", "configs", "streams")
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.channel = Channel(address)
+        self.configs: dict[tuple[str, str], ModelConfig] = {}
         self.streams: StreamPool[Call] = StreamPool(partial(self.channel.open, STREAM))
 
     @property
@@ -98,24 +111,42 @@ class TritonClient:
         """Drop the connection; idempotent."""
         await self.connect("")
 
+    async def release(self) -> None:
+        """End the streams that are kept for later requests.
+
+        In Triton 2.51 each holds the model of its last request, which cannot be unloaded before.
+        """
+        if self._connection is not None:
+            self._connection.configs.clear()
+            await asyncio.gather(*(_finish(call) for call in self._connection.streams.take_idle()))
+
     async def infer(self, request: InferRequest) -> InferResponse:
         """One request, one answer. See the guarantees of the contract."""
         connection = self._connection or self._open(request.model)
         message = encode_request(request)
+        if request.output_parameters and wanted_classes(request):
+            # Asked to classify what cannot be, Triton 2.51 would end.
+            check_request(await self._config(connection, request), request)
         try:
             answer = await connection.channel.unary(INFER, message.SerializeToString(), _timeout(request.deadline))
         except RpcError as error:
             raise await self._error(connection, error.code, error.text, request) from None
-        return decode_response(pb.ModelInferResponse.FromString(answer))
+        return decode_response(pb.ModelInferResponse.FromString(answer), raw=request.raw)
 
     async def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
         """One request, any number of answers, over a gRPC stream that carries nothing else meanwhile.
 
         Closing the iterator resets the stream, which Triton passes on as a cancellation of the request. After the
-        final answer the stream is kept for the next request.
+        final answer the stream is kept for the next request. A model with one answer is asked without a stream.
         """
         connection = self._connection or self._open(request.model)
+        config = await self._check_stream(connection, request)
+        if not config.decoupled:
+            yield await self.infer(request)
+            return
         message = encode_request(request)
+        if request.outputs and FAILURE not in request.outputs and config.has_output(FAILURE):
+            message.outputs.add(name=FAILURE)
         message.parameters["triton_enable_empty_final_response"].bool_param = True
         timeout = _timeout(request.deadline)
         call: Call | None = None
@@ -127,12 +158,13 @@ class TritonClient:
             timer = None if timeout is None else expire_after(call, timeout)
             call.write(message.SerializeToString())
             while True:
-                response = _response(await call.read())
-                if response.final:
-                    clean = True
-                    yield response
-                    return
+                response = _response(await call.read(), raw=request.raw)
+                clean = response.final
+                if FAILURE in response.outputs:
+                    raise await self._error(connection, None, _failure(response), request)
                 yield response
+                if clean:
+                    return
         except RpcError as error:
             raise await self._error(connection, error.code, error.text, request) from None
         except _StreamError as error:
@@ -144,6 +176,81 @@ class TritonClient:
                 timer.cancel()
             if call is not None:
                 connection.streams.give_back(call) if clean else call.cancel()
+
+    async def server_metadata(self) -> Mapping[str, Any]:
+        """KServe v2 server metadata: `name`, `version`, `extensions`."""
+        return plain(await self._ask(SERVER_METADATA, pb.ServerMetadataRequest(), pb.ServerMetadataResponse))
+
+    async def model_metadata(self, model: str, version: str = "") -> Mapping[str, Any]:
+        """KServe v2 model metadata."""
+        asked = pb.ModelMetadataRequest(name=model, version=version)
+        return plain(await self._ask(METADATA, asked, pb.ModelMetadataResponse, model))
+
+    async def model_config(self, model: str, version: str = "") -> Mapping[str, Any]:
+        """Triton's model configuration, as Triton completed it."""
+        asked = pb.ModelConfigRequest(name=model, version=version)
+        return plain((await self._ask(CONFIG, asked, pb.ModelConfigResponse, model)).config)
+
+    async def model_statistics(self, model: str = "", version: str = "") -> Mapping[str, Any]:
+        """Triton's statistics extension."""
+        asked = pb.ModelStatisticsRequest(name=model, version=version)
+        try:
+            return plain(await self._ask(STATISTICS, asked, pb.ModelStatisticsResponse, model))
+        except InvalidRequest:
+            # Triton says only that there are none; its metadata tells why.
+            await self.model_metadata(model, version)
+            raise
+
+    async def _check_stream(self, connection: _Connection, request: InferRequest) -> ModelConfig:
+        """The model's config; refuse here what Triton would refuse inside of the stream.
+
+        Triton 2.51 now and then loses such a refusal when many streams are in use: the request is never answered.
+
+        Raises:
+            InvalidRequest: as `check_request`.
+            NotFound, Unavailable, EngineCrashed: the model cannot be asked for its config.
+        """
+        known = connection.configs.get((request.model, request.version))
+        if known is not None and not request.output_parameters:
+            try:
+                check_request(known, request)
+            except InvalidRequest:
+                # Unless the model has changed.
+                pass
+            else:
+                return known
+        config = await self._config(connection, request)
+        check_request(config, request)
+        return config
+
+    async def _config(self, connection: _Connection, request: InferRequest) -> ModelConfig:
+        """The model's config as it is now."""
+        asked = pb.ModelConfigRequest(name=request.model, version=request.version).SerializeToString()
+        seconds = _timeout(request.deadline)
+        within = _ASK_SECONDS if seconds is None else min(_ASK_SECONDS, seconds)
+        try:
+            answer = await connection.channel.unary(CONFIG, asked, within)
+        except RpcError as error:
+            raise await self._error(connection, error.code, error.text, request) from None
+        config = from_message(pb.ModelConfigResponse.FromString(answer).config)
+        connection.configs[request.model, request.version] = config
+        return config
+
+    async def _ask(self, headers: bytes, message: Any, answer: Any, model: str = "") -> Any:
+        """One question about the server, or about `model`.
+
+        Raises:
+            Unavailable: there is nobody to ask.
+        """
+        if not self._address:
+            raise not_ready(model) if model else not_up()
+        connection = self._connection or self._open(model)
+        try:
+            data = await connection.channel.unary(headers, message.SerializeToString(), _ASK_SECONDS)
+        except RpcError as error:
+            reason = translate(error.code, error.text, model, NEVER)
+            raise (not_up() if not model or isinstance(reason, EngineCrashed) else reason) from None
+        return answer.FromString(data)
 
     def _open(self, model: str) -> _Connection:
         if not self._address:
@@ -197,12 +304,19 @@ async def _explain(connection: _Connection, error: InvalidRequest, request: Infe
     return error
 
 
+def _failure(response: InferResponse) -> str:
+    """The text of the error that ends a generation."""
+    tensor = response.outputs[FAILURE]
+    item = (tensor_of(tensor) if isinstance(tensor, RawTensor) else tensor).item()
+    return bytes(item).decode()
+
+
 def _is_final(item: Any) -> bool:
     parameters = item.infer_response.parameters
     return _FINAL in parameters and parameters[_FINAL].bool_param
 
 
-def _response(data: bytes | None) -> InferResponse:
+def _response(data: bytes | None, *, raw: bool) -> InferResponse:
     if data is None:
         raise _StreamError("Stub process is not healthy")
     item = pb.ModelStreamInferResponse.FromString(data)
@@ -211,7 +325,7 @@ def _response(data: bytes | None) -> InferResponse:
     message = item.infer_response
     final = _is_final(item)
     message.parameters.pop(_FINAL, None)
-    return decode_response(message, final=final)
+    return decode_response(message, final=final, raw=raw)
 
 
 async def _finish(call: Call) -> None:

@@ -150,40 +150,70 @@ class Generation:
             for entry in entries:
                 loads.create_task(load_in_turn(entry))
 
-    async def load(self, entry: ModelEntry) -> None:
-        """Load one model and prove that it answers; reports READY or FAILED, never raises for the model's faults."""
-        self._forget(entry.name)
-        self._report(ModelStatus(entry.name, ModelState.LOADING, "loading"))
+    async def load(self, entry: ModelEntry) -> ModelStatus:
+        """Load one model and prove that it answers; never raises for the model's faults.
+
+        What is returned is also reported, with one exception: when a new form of a loaded model fails, the old one
+        goes on serving, so that its READY stands.
+        """
+        name = entry.name
+        old = self._models.get(name)
+        # Triton ends the old form's process itself, once the new form serves.
+        self._forget(name)
+        replaced = self._pids(name) if old is not None else frozenset()
+        if old is None:
+            self._report(ModelStatus(name, ModelState.LOADING, "loading"))
         deadline = Deadline.after(self._options.load_deadline)
-        self._loading.add(entry.name)
+        self._loading.add(name)
         try:
-            await self._load_before(entry.name, deadline)
-            model = await self._introduce(entry)
+            await self._load_before(name, deadline, replaced)
+            model = await self._introduce(entry, replaced)
             await self._first_answer(model, deadline)
         except ModelLoadFailed as error:
-            self._clean_up(entry.name)
-            self._report(ModelStatus(entry.name, ModelState.FAILED, error.message))
-            return
+            self._clean_up(name, replaced)
+            failed = ModelStatus(name, ModelState.FAILED, error.message)
+            if old is None or not await self._resume(old):
+                self._report(failed)
+            return failed
         except RuntimeFailure as error:
             # A server that stops answering while it loads is the fault of what it loads.
-            self.condemn(Fault(error.message, entry.name))
-            return
+            self.condemn(Fault(error.message, name))
+            return ModelStatus(name, ModelState.FENCED, error.message)
         finally:
-            self._loading.discard(entry.name)
-        self._models[entry.name] = model
+            self._loading.discard(name)
+        self._models[name] = model
         self._watch_processes(model)
-        self._report(ModelStatus(entry.name, ModelState.READY))
+        if old is not None:
+            await self._client.release()
+        ready = ModelStatus(name, ModelState.READY)
+        self._report(ready)
+        return ready
+
+    async def _resume(self, old: _Model) -> bool:
+        """Go on with the old form of a model if it still answers."""
+        try:
+            if not await self.server.control.ready(old.entry.name, _CALL_DEADLINE):
+                return False
+        except RuntimeFailure:
+            return False
+        if not await self._answers(old, self._options.canary_timeout):
+            return False
+        self._models[old.entry.name] = old
+        self._watch_processes(old)
+        return True
 
     async def unload(self, name: str) -> None:
         """Unload one model; returns once its process is gone or the load deadline has passed."""
         self._forget(name)
         await self.server.control.unload(name, _CALL_DEADLINE)
         deadline = Deadline.after(self._options.load_deadline)
-        while self._processes(name) and not deadline.passed and not self._fault.done():  # noqa: ASYNC110 - /proc
+        while self._processes(name) and not deadline.passed and not self._fault.done():
+            # A canary may have ended just now.
+            await self._client.release()
             await asyncio.sleep(_SURVEY_INTERVAL)
         self._clean_up(name)
 
-    async def _load_before(self, name: str, deadline: Deadline) -> None:
+    async def _load_before(self, name: str, deadline: Deadline, replaced: frozenset[int]) -> None:
         """Ask Triton to load; past the deadline end the model's process, which makes Triton give up."""
         load = asyncio.create_task(self.server.control.load(name, self._options.load_deadline + _AFTER_KILL))
         try:
@@ -192,7 +222,7 @@ class Generation:
                 # Shared memory must be on record before anything can go wrong.
                 self.server.survey()
             if not load.done():
-                await self._abort_load(name, load)
+                await self._abort_load(name, load, replaced)
             try:
                 load.result()
             except ModelLoadFailed as error:
@@ -201,28 +231,31 @@ class Generation:
             if not load.done():
                 # Nobody waits any more; left alone, a server that is told to go would wait for this load.
                 load.cancel()
-                self._clean_up(name)
+                self._clean_up(name, replaced)
 
-    async def _abort_load(self, name: str, load: asyncio.Task[None]) -> None:
+    async def _abort_load(self, name: str, load: asyncio.Task[None], replaced: frozenset[int]) -> None:
         end = Deadline.after(_AFTER_KILL)
         while not load.done() and not end.passed:
             for process in self._processes(name):
-                process.kill()
+                if process.pid not in replaced:
+                    process.kill()
             await asyncio.wait([load], timeout=_SURVEY_INTERVAL)
         reason = f"did not load within {self._options.load_deadline:g} s"
         if not load.done():
             self.condemn(Fault(f"{name} {reason}", name, hung_load=True))
         raise ModelLoadFailed(reason)
 
-    async def _introduce(self, entry: ModelEntry) -> _Model:
+    async def _introduce(self, entry: ModelEntry, replaced: frozenset[int]) -> _Model:
         options = self._options
         config = await self.server.control.config(entry.name, _CALL_DEADLINE)
         grace = options.stream_grace if config.decoupled else options.busy_grace
+        processes = self._processes(entry.name)
         return _Model(
             entry,
             canary_inputs(entry.spec.task, config),
             config.decoupled,
-            tuple(self._processes(entry.name)),
+            # Triton leaves the processes as they are when nothing of the model has changed.
+            tuple(process for process in processes if process.pid not in replaced) or tuple(processes),
             Pulse(options.misses, options.canary_timeout, grace),
         )
 
@@ -232,13 +265,17 @@ class Generation:
             await self.server.control.unload(model.entry.name, _CALL_DEADLINE)
             raise ModelLoadFailed("loaded, and did not answer its first request")
 
-    def _clean_up(self, name: str) -> None:
+    def _clean_up(self, name: str, but: frozenset[int] = frozenset()) -> None:
         """No process and no shared memory of a model that is not loaded may stay."""
         for process in self._processes(name):
-            destroy(0, members(process.pid) | {process})
+            if process.pid not in but:
+                destroy(0, members(process.pid) | {process})
 
     def _processes(self, name: str) -> list[Member]:
         return [member for member in self.server.survey() if member.model == name]
+
+    def _pids(self, name: str) -> frozenset[int]:
+        return frozenset(process.pid for process in self._processes(name))
 
     def _watch_processes(self, model: _Model) -> None:
         name = model.entry.name

@@ -1,4 +1,4 @@
-"""A Triton that somebody else runs: watched and used, never started, loaded into or killed.
+"""A Triton that somebody else runs: watched and used, never started or killed; loaded into only when ordered.
 
 starting → ready → fenced → ready …
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from argosy.core.deadline import Deadline
@@ -15,10 +15,12 @@ from argosy.core.errors import (
     ArgosyError,
     DeadlineExceeded,
     EngineCrashed,
+    ModelLoadFailed,
     NotFound,
     RuntimeFailure,
     RuntimeStartFailed,
     Unavailable,
+    UnsupportedParameter,
 )
 from argosy.core.status import ModelState, ModelStatus, RuntimeState, RuntimeStatus
 from argosy.core.tensors import Tensor
@@ -29,6 +31,9 @@ from argosy.runtime.triton.control import TritonControl
 from argosy.store.entries import ModelEntry
 
 logger = logging.getLogger(__name__)
+
+# Triton's words when it runs without --model-control-mode=explicit, or with the calls restricted.
+_REFUSALS = ("explicit model load / unload is not allowed", "This protocol is restricted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class RemoteOptions:
         interval: pause between two looks.
         answer_within: for one call of a look.
         misses: looks in a row without an answer after which a model counts as broken.
+        load_deadline: for a load that was ordered.
     """
 
     address: str
@@ -48,13 +54,15 @@ class RemoteOptions:
     interval: float = 5.0
     answer_within: float = 5.0
     misses: int = 2
+    load_deadline: float = 120.0
 
 
 class RemoteTriton:
     """`RuntimeProcess` over a Triton that this process does not own.
 
-    Guarantees beyond the contract's: nothing on the remote side is changed. A model is ready while it answers a
-    canary inference; one that the server does not have is failed, and becomes ready once it appears there.
+    Guarantees beyond the contract's: nothing on the remote side is changed but by `load` and `unload`, which pass
+    the order on. A model is ready while it answers a canary inference; one that the server does not have is failed,
+    and becomes ready once it appears there.
     """
 
     def __init__(self, entries: Sequence[ModelEntry], options: RemoteOptions) -> None:
@@ -110,6 +118,55 @@ class RemoteTriton:
         logger.warning("%s at %s looks broken: %s", model, address or self._options.address, reason)
         self._look_now.set()
 
+    async def load(self, entry: ModelEntry) -> ModelStatus:
+        """Want one more model, which the remote side finds in its own repository under the same name.
+
+        Raises:
+            UnsupportedParameter: the remote side takes no such orders.
+            RuntimeFailure: it does not answer.
+        """
+        try:
+            await self._control.load(entry.name, self._options.load_deadline)
+        except ModelLoadFailed as error:
+            return self._told(ModelStatus(entry.name, ModelState.FAILED, error.message))
+        except RuntimeFailure as error:
+            raise self._refusal(error) from error
+        self._entries[entry.name] = entry
+        self._canaries.pop(entry.name, None)
+        return self._told(await self._check(entry))
+
+    async def unload(self, name: str) -> None:
+        """Want a model no longer, and have the remote side unload it. Unknown names are ignored.
+
+        Raises:
+            UnsupportedParameter: the remote side takes no such orders.
+            RuntimeFailure: it does not answer.
+        """
+        if name not in self._entries:
+            return
+        try:
+            await self._control.unload(name, self._options.answer_within)
+        except RuntimeFailure as error:
+            raise self._refusal(error) from error
+        del self._entries[name]
+        models = {other: model for other, model in self._status.models.items() if other != name}
+        self._publish(self._status.state, reason=self._status.reason, models=models)
+
+    def _told(self, model: ModelStatus) -> ModelStatus:
+        if model.name in self._entries:
+            models = {**self._status.models, model.name: model}
+            self._publish(self._status.state, reason=self._status.reason, models=models)
+        return model
+
+    def _refusal(self, error: RuntimeFailure) -> ArgosyError:
+        if any(words in error.message for words in _REFUSALS):
+            return UnsupportedParameter(
+                f"The Triton at {self._options.address} does not let its models be loaded or unloaded. Start it with "
+                "--model-control-mode=explicit and without a restriction on model-repository.",
+                param="model",
+            )
+        return error
+
     async def _wait_live(self) -> None:
         deadline = Deadline.after(self._options.start_deadline)
         while True:
@@ -143,8 +200,15 @@ class RemoteTriton:
             self._publish(RuntimeState.FENCED, reason=f"Triton at {self._options.address} does not answer")
             logger.warning("%s", error.message)
             return
-        models = await asyncio.gather(*(self._check(entry) for entry in self._entries.values()))
-        self._publish(RuntimeState.READY, models={model.name: model for model in models})
+        models = await asyncio.gather(*(self._check(entry) for entry in list(self._entries.values())))
+        wanted = {model.name: model for model in models if model.name in self._entries}
+        self._publish(RuntimeState.READY, models={**self._unseen(wanted), **wanted})
+
+    def _unseen(self, seen: Mapping[str, ModelStatus]) -> dict[str, ModelStatus]:
+        """What is known of models that were loaded during the look."""
+        return {
+            name: model for name, model in self._status.models.items() if name in self._entries and name not in seen
+        }
 
     async def _check(self, entry: ModelEntry) -> ModelStatus:
         name = entry.name
@@ -153,7 +217,7 @@ class RemoteTriton:
         except (EngineCrashed, DeadlineExceeded):
             self._misses[name] = self._misses.get(name, 0) + 1
             if self._misses[name] < self._options.misses:
-                return self._status.models[name]
+                return self._status.models.get(name) or ModelStatus(name, ModelState.LOADING, "did not answer yet")
             return ModelStatus(name, ModelState.FENCED, "does not answer on the remote Triton")
         except (RuntimeFailure, Unavailable, NotFound) as error:
             self._canaries.pop(name, None)

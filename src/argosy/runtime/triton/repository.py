@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from argosy.store.entries import CONFIG_FILE, SPEC_FILE, ModelEntry
+from argosy.store.entries import CONFIG_FILE, ModelEntry
 
 
 def render_repository(directory: Path, entries: Iterable[ModelEntry], parameters: Mapping[str, str]) -> Path:
@@ -31,7 +31,10 @@ def render_model(directory: Path, entry: ModelEntry, parameters: Mapping[str, st
     model = directory / entry.name
     shutil.rmtree(model, ignore_errors=True)
     model.mkdir(mode=0o700)
-    (model / SPEC_FILE).symlink_to((entry.directory / SPEC_FILE).resolve())
+    # The spec is for the host, label files are for Triton.
+    for file in entry.directory.iterdir():
+        if file.is_file() and file.name != CONFIG_FILE:
+            (model / file.name).symlink_to(file.resolve())
     for version in entry.versions:
         (model / str(version)).symlink_to((entry.directory / str(version)).resolve(), target_is_directory=True)
     text = (entry.directory / CONFIG_FILE).read_text(encoding="utf-8")

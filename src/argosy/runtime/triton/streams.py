@@ -56,6 +56,11 @@ class StreamPool(Generic[Call]):
         else:
             self._idle.append(call)
 
+    def take_idle(self) -> list[Call]:
+        """Every stream that is kept; none is from now on until the next comes back."""
+        idle, self._idle = self._idle, []
+        return [call for call in idle if not call.done()]
+
     def close(self) -> None:
         """Keep nothing any more; idempotent. The streams end with their channel."""
         self._closed = True

@@ -177,29 +177,40 @@ class TritonSupervisor:
     async def load(self, entry: ModelEntry) -> ModelStatus:
         """Want one more model, or a new form of one; returns its state once it is ready or failed.
 
+        A new form that does not load leaves the old one serving and wanted: what is returned is FAILED then, and the
+        snapshot says READY. The state is neither when the server failed meanwhile; it heals by itself.
+
         Raises:
             RuntimeFailure: the server is not up.
         """
         async with self._control:
             generation = self._running()
-            self._wanted[entry.name] = entry
-            self._given_up.pop(entry.name, None)
+            name, old = entry.name, self._wanted.get(entry.name)
+            self._wanted[name] = entry
+            self._given_up.pop(name, None)
             render_model(self._run_directory.repository, entry, self._options.parameters)
-            await generation.load(entry)
-            return self._models[entry.name]
+            status = await generation.load(entry)
+            if status.state is ModelState.FAILED and old is not None and self._models[name].state is ModelState.READY:
+                self._wanted[name] = old
+                render_model(self._run_directory.repository, old, self._options.parameters)
+            return status
 
     async def unload(self, name: str) -> None:
         """Want a model no longer; returns once it is gone. Unknown names are ignored.
 
+        While no server runs the wish alone changes: the next one does not get the model.
+
         Raises:
-            RuntimeFailure: the server is not up or did not answer.
+            RuntimeFailure: the server did not answer.
         """
         async with self._control:
             if self._wanted.pop(name, None) is None:
                 return
             self._models.pop(name, None)
-            self._publish(self._status.state)
-            await self._running().unload(name)
+            self._given_up.pop(name, None)
+            self._publish(self._status.state, reason=self._status.reason)
+            if self._generation is not None:
+                await self._generation.unload(name)
             remove_model(self._run_directory.repository, name)
 
     def _prepare(self) -> None:

@@ -1,39 +1,46 @@
 """Tensors to and from KServe v2 gRPC messages. Every call passes here, so it is written for speed.
 
-Source: KServe Open Inference Protocol v2, gRPC, `raw_input_contents`; BYTES elements are each preceded by their
-length as a little-endian 32-bit integer.
+Source: KServe Open Inference Protocol v2, gRPC, `raw_input_contents`.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from tritonclient.grpc import service_pb2 as pb
 
-from argosy.core.errors import InvalidRequest, RuntimeFailure
-from argosy.core.tensors import DATATYPES, Tensor, datatype_of
-from argosy.runtime.contract import InferRequest, InferResponse
+from argosy.core.errors import RuntimeFailure
+from argosy.core.tensors import RawTensor, check_raw, datatype_of, decode_bytes, encode_bytes, raw_dtype
+from argosy.runtime.classification import CLASSIFICATION, wanted_classes
+from argosy.runtime.contract import InferRequest, InferResponse, Parameter
+from argosy.runtime.model_config import check_parameters
 
-_LENGTH = struct.Struct("<I")
-_pack = _LENGTH.pack
-_unpack = _LENGTH.unpack_from
-_DTYPES = {**DATATYPES, "BF16": np.dtype(np.uint16)}
+_SEQUENCE = "sequence_id"
+_SIGNED = 1 << 63
+_UNSIGNED = 1 << 64
 
 
 def encode_request(request: InferRequest) -> Any:
-    """The `ModelInferRequest` message of `request`.
+    """The `ModelInferRequest` message of `request`. The data of raw tensors is sized up and not read.
 
     Raises:
-        InvalidRequest: a tensor or parameter has a type that cannot be sent; names it.
+        InvalidRequest: a tensor or parameter has a type that cannot be sent, or a raw tensor contradicts itself;
+            names it.
     """
     inputs = []
     contents = []
     for name, tensor in request.inputs.items():
-        datatype = datatype_of(tensor)
+        if isinstance(tensor, RawTensor):
+            check_raw(tensor, name)
+            datatype = tensor.datatype
+            contents.append(tensor.data if isinstance(tensor.data, bytes) else bytes(tensor.data))
+        else:
+            datatype = datatype_of(tensor)
+            contents.append(encode_bytes(tensor, name) if datatype == "BYTES" else tensor.tobytes())
         inputs.append(pb.ModelInferRequest.InferInputTensor(name=name, datatype=datatype, shape=tensor.shape))
-        contents.append(encode_bytes(tensor, name) if datatype == "BYTES" else tensor.tobytes())
     message = pb.ModelInferRequest(
         model_name=request.model,
         model_version=request.version,
@@ -41,77 +48,65 @@ def encode_request(request: InferRequest) -> Any:
         inputs=inputs,
         raw_input_contents=contents,
     )
+    classes = wanted_classes(request) if request.output_parameters else {}
     for output in request.outputs:
-        message.outputs.add(name=output)
+        wanted = message.outputs.add(name=output)
+        # Only what is known: others would lead Triton to shared memory.
+        if output in classes:
+            wanted.parameters[CLASSIFICATION].int64_param = classes[output]
     if request.parameters:
+        check_parameters(request.parameters)
         _put_parameters(message.parameters, request.parameters)
     return message
 
 
-def decode_response(message: Any, *, final: bool = True) -> InferResponse:
+def decode_response(message: Any, *, final: bool = True, raw: bool = False) -> InferResponse:
     """The `ModelInferResponse` message as arrays; numeric arrays are read-only views of the message's bytes.
+
+    Args:
+        message: from the runtime.
+        final: whether nothing follows.
+        raw: leave the outputs as they are.
 
     Raises:
         RuntimeFailure: the message contradicts itself.
     """
-    outputs: dict[str, Tensor] = {}
-    for output, raw in zip(message.outputs, message.raw_output_contents, strict=True):
-        datatype = output.datatype
+    outputs: dict[str, Any] = {}
+    for output, data in zip(message.outputs, message.raw_output_contents, strict=True):
+        datatype, shape = output.datatype, tuple(output.shape)
+        if raw:
+            outputs[output.name] = RawTensor(datatype, shape, data)
+            continue
         try:
-            tensor = decode_bytes(raw) if datatype == "BYTES" else np.frombuffer(raw, dtype=_DTYPES[datatype])
-            outputs[output.name] = tensor.reshape(tuple(output.shape))
+            tensor = decode_bytes(data) if datatype == "BYTES" else np.frombuffer(data, dtype=raw_dtype(datatype))
+            outputs[output.name] = tensor.reshape(shape)
         except (KeyError, ValueError, struct.error) as error:
             raise RuntimeFailure(f"The output {output.name!r} ({datatype}) arrived damaged.") from error
     parameters = _get_parameters(message.parameters) if len(message.parameters) else {}
     return InferResponse(outputs, parameters, final, message.model_name, message.model_version)
 
 
-def encode_bytes(tensor: Tensor, name: str = "") -> bytes:
-    """The elements of a BYTES tensor in row-major order, each after its length."""
-    parts: list[bytes] = []
-    for item in tensor.ravel().tolist():
-        data = item.encode() if isinstance(item, str) else item
-        try:
-            parts += (_pack(len(data)), data)
-        except TypeError:
-            raise InvalidRequest(f"The tensor {name!r} must hold bytes or text only.", param=name) from None
-    try:
-        return b"".join(parts)
-    except TypeError:
-        raise InvalidRequest(f"The tensor {name!r} must hold bytes or text only.", param=name) from None
-
-
-def decode_bytes(raw: bytes) -> Tensor:
-    """A flat object array of the elements in `raw`.
-
-    Raises:
-        ValueError: a length points past the end.
-        struct.error: a length is cut short.
-    """
-    items: list[bytes] = []
-    at, end = 0, len(raw)
-    while at < end:
-        start = at + 4
-        at = start + _unpack(raw, at)[0]
-        items.append(raw[start:at])
-    if at != end:
-        raise ValueError("a BYTES element is longer than its tensor")
-    tensor = np.empty(len(items), dtype=np.object_)
-    tensor[:] = items
-    return tensor
-
-
-def _put_parameters(target: Any, parameters: Any) -> None:
+def _put_parameters(target: Any, parameters: Mapping[str, Parameter]) -> None:
     for name, value in parameters.items():
         # bool first: it is an int to Python and a different field to Triton.
         if isinstance(value, bool):
             target[name].bool_param = value
         elif isinstance(value, int):
-            target[name].int64_param = value
+            _put_integer(target[name], name, value)
         elif isinstance(value, str):
             target[name].string_param = value
         else:
-            raise InvalidRequest(f"The parameter {name!r} must be a boolean, an integer or text.", param=name)
+            target[name].double_param = value
+
+
+def _put_integer(target: Any, name: str, value: int) -> None:
+    if -_SIGNED <= value < _SIGNED:
+        target.int64_param = value
+    elif name == _SEQUENCE:
+        # Triton reads the signed field's bits as an unsigned number.
+        target.int64_param = value - _UNSIGNED
+    else:
+        target.uint64_param = value
 
 
 def _get_parameters(source: Any) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import TypeVar, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from argosy.core.errors import EngineError
 from argosy.core.tensors import Tensor
@@ -55,6 +55,26 @@ class Dispatcher:
         # The contract promises an iterator that can be closed, which is what a generator is.
         return cast("AsyncGenerator[InferResponse, None]", self._client.stream(request))
 
+    async def server_metadata(self) -> Mapping[str, Any]:
+        """What the runtime says of itself."""
+        return await self._client.server_metadata()
+
+    async def model_metadata(self, model: str, version: str) -> Mapping[str, Any]:
+        """What the runtime says of a model that is ready."""
+        self._board.check(model)
+        return await self._client.model_metadata(model, version)
+
+    async def model_config(self, model: str, version: str) -> Mapping[str, Any]:
+        """How the runtime runs a model that is ready."""
+        self._board.check(model)
+        return await self._client.model_config(model, version)
+
+    async def model_statistics(self, model: str = "", version: str = "") -> Mapping[str, Any]:
+        """What the runtime counted for a model that is ready, or for every model."""
+        if model:
+            self._board.check(model)
+        return await self._client.model_statistics(model, version)
+
 
 async def run_parallel(calls: Sequence[Callable[[], Awaitable[T]]], limit: int) -> list[T]:
     """The results of `calls` in order, at most `limit` at once; the first error cancels the rest and is raised."""
@@ -81,6 +101,7 @@ def output(response: InferResponse, name: str) -> Tensor:
         EngineError: the engine left it out.
     """
     try:
-        return response.outputs[name]
+        tensor: Tensor = response.outputs[name]
     except KeyError:
         raise EngineError(f"The model's answer lacks the output '{name}'.") from None
+    return tensor

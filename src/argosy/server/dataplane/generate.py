@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -86,10 +87,13 @@ class Generator:
                 raise EngineError("The model ended its answer without saying why.")
             yield index, _finished(last)
         finally:
+            failed = isinstance(sys.exception(), Exception)
             await answers.aclose()
             # The engine counts in its last chunk; a generation that was left before has one token a piece.
-            metrics.prompt_tokens.inc(last.num_input_tokens if last else 0)
-            metrics.output_tokens.inc(last.num_output_tokens if last else pieces)
+            if last is None:
+                metrics.generation_ended("error" if failed else "abort", 0, pieces)
+            else:
+                metrics.generation_ended(_reason(last), last.num_input_tokens, last.num_output_tokens)
 
     async def _many(
         self, model: ServedModel, requests: Sequence[GenerationRequest], call: Call, begun: float, slots: int
@@ -119,6 +123,12 @@ class Generator:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _reason(last: Chunk) -> str:
+    if last.error is not None:
+        return "error"
+    return last.finish_reason if last.finish_reason in {"stop", "length"} else "abort"
 
 
 def _finished(chunk: Chunk) -> Chunk:

@@ -12,6 +12,7 @@ from argosy.server.dataplane.dispatch import Dispatcher
 from argosy.server.dataplane.embed import Embedder
 from argosy.server.dataplane.encode import BatchOptions, Encoding
 from argosy.server.dataplane.generate import Generator
+from argosy.server.dataplane.infer import TensorInference
 from argosy.server.dataplane.rank import Ranker
 from argosy.telemetry.metrics import Metrics
 
@@ -24,6 +25,7 @@ class DataPlane:
     ranker: Ranker
     classifier: Classifier
     generator: Generator
+    tensors: TensorInference
 
     @classmethod
     def over(
@@ -43,4 +45,5 @@ class DataPlane:
             Ranker(encoding, metrics),
             Classifier(encoding, metrics),
             Generator(dispatcher, metrics),
+            TensorInference(dispatcher, metrics),
         )

@@ -32,6 +32,19 @@ class Ranking:
     tokens: int
 
 
+def relevance(model: ServedModel, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores from 0 to 1 in the order of the logits, FP32 of the same shape.
+
+    A cross-encoder's logit is a log-odds, so its score is the sigmoid: a probability. A bi-encoder's is the cosine of
+    two vectors, from -1 to 1, which is moved into the range and is no probability.
+    """
+    paired = model.spec.text is not None and model.spec.text.pair
+    # Written with tanh, which does not overflow.
+    scores = 0.5 * (1 + np.tanh(logits / 2)) if paired else 0.5 * (1 + np.clip(logits, -1, 1))
+    found: NDArray[np.float32] = scores.astype(np.float32)
+    return found
+
+
 class Ranker:
     """Scores passages."""
 

@@ -50,6 +50,14 @@ def test_repository_links_the_model_files(tmp_path: Path) -> None:
     assert directory.stat().st_mode & 0o077 == 0
 
 
+def test_files_beside_the_config_are_linked_too(tmp_path: Path) -> None:
+    """Triton looks there for the labels of a classifier."""
+    entry = echo_tensors(tmp_path / "store", "echo")
+    (entry.directory / "labels.txt").write_text("zero\n")
+    directory = render_repository(tmp_path / "repository", [entry], {})
+    assert (directory / "echo" / "labels.txt").read_text() == "zero\n"
+
+
 def test_rendering_again_replaces(tmp_path: Path) -> None:
     """Models of an earlier run are gone; the store is untouched."""
     old, new = echo_tensors(tmp_path / "store", "old"), echo_tensors(tmp_path / "store", "new")

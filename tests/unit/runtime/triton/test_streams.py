@@ -61,3 +61,15 @@ async def test_after_close_nothing_is_kept() -> None:
     pool.give_back(late)
     assert late.cancelled
     assert await pool.take() is not late
+
+
+async def test_idle_streams_can_be_had_to_be_ended() -> None:
+    """Those that ended by themselves are left out, and the pool goes on with new ones."""
+    pool = StreamPool(new_call)
+    kept, ended = await pool.take(), await pool.take()
+    pool.give_back(kept)
+    pool.give_back(ended)
+    ended.ended = True
+    assert pool.take_idle() == [kept]
+    assert pool.take_idle() == []
+    assert await pool.take() is not kept

@@ -4,26 +4,17 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as pb
-from tritonclient.utils import serialize_byte_tensor
 
 from argosy.core.errors import InvalidRequest, RuntimeFailure
-from argosy.core.tensors import DATATYPES, Tensor
+from argosy.core.tensors import DATATYPES, RawTensor
 from argosy.runtime.contract import InferRequest
-from argosy.runtime.triton.wire import decode_bytes, decode_response, encode_bytes, encode_request
+from argosy.runtime.triton.wire import decode_response, encode_request
 
 
 def respond(name: str, datatype: str, shape: list[int], raw: bytes) -> object:
     output = pb.ModelInferResponse.InferOutputTensor(name=name, datatype=datatype, shape=shape)
     return pb.ModelInferResponse(model_name="m", model_version="1", outputs=[output], raw_output_contents=[raw])
-
-
-def objects(items: list[bytes]) -> Tensor:
-    tensor = np.empty(len(items), dtype=np.object_)
-    tensor[:] = items
-    return tensor
 
 
 @pytest.mark.parametrize("datatype", [name for name in DATATYPES if name != "BYTES"])
@@ -39,23 +30,6 @@ def test_numbers_survive(datatype: str) -> None:
     back = decode_response(respond("x", datatype, [2, 3], message.raw_input_contents[0])).outputs["x"]
     assert back.dtype == tensor.dtype
     assert np.array_equal(back, tensor)
-
-
-@given(st.lists(st.binary(max_size=64), max_size=20))
-def test_bytes_survive(items: list[bytes]) -> None:
-    """Any list of byte strings comes back."""
-    assert decode_bytes(encode_bytes(objects(items))).tolist() == items
-
-
-def test_bytes_match_the_official_client() -> None:
-    """The bytes on the wire are those of Triton's own client."""
-    tensor = objects([b"", b"a", "☃".encode(), b"\0" * 300])
-    assert encode_bytes(tensor) == serialize_byte_tensor(tensor).item()
-
-
-def test_text_is_sent_as_utf8() -> None:
-    """Text, also in NumPy's text type, is sent as UTF-8."""
-    assert encode_bytes(np.array(["é"])) == encode_bytes(objects(["é".encode()]))
 
 
 @pytest.mark.parametrize("item", [None, 1, 1.5, ["a"]])
@@ -118,3 +92,47 @@ def test_answer_parameters_are_read() -> None:
     message = respond("x", "INT32", [1], b"\0" * 4)
     message.parameters["n"].int64_param = 4  # type: ignore[attr-defined]
     assert decode_response(message).parameters == {"n": 4}
+
+
+def test_raw_tensors_are_sent_as_they_are() -> None:
+    """The very bytes of a raw tensor become the contents, BF16 and empty tensors included."""
+    bf16 = RawTensor("BF16", (2,), b"\x80\x3f\x00\x40")
+    view = RawTensor("UINT8", (3,), memoryview(b"abc"))
+    empty = RawTensor("FP32", (0, 4), b"")
+    message = encode_request(InferRequest("m", {"x": bf16, "y": view, "z": empty}))
+    assert [(item.name, item.datatype, list(item.shape)) for item in message.inputs] == [
+        ("x", "BF16", [2]),
+        ("y", "UINT8", [3]),
+        ("z", "FP32", [0, 4]),
+    ]
+    assert list(message.raw_input_contents) == [bf16.data, b"abc", b""]
+
+
+def test_raw_answers_are_left_alone() -> None:
+    """A raw answer holds what came, whatever it is."""
+    message = respond("x", "COMPLEX", [7], b"\0")
+    assert decode_response(message, raw=True).outputs == {"x": RawTensor("COMPLEX", (7,), b"\0")}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "sent"),
+    [
+        ("sequence_id", (1 << 64) - 1, "int64_param", -1),
+        ("sequence_id", "abc", "string_param", "abc"),
+        ("priority", (1 << 64) - 1, "uint64_param", (1 << 64) - 1),
+        ("share", 0.5, "double_param", 0.5),
+    ],
+)
+def test_parameters_find_their_fields(name: str, value: object, field: str, sent: object) -> None:
+    """Each kind of value is sent in the field where Triton looks for it."""
+    message = encode_request(InferRequest("m", {}, parameters={name: value}))  # type: ignore[dict-item]
+    assert message.parameters[name].WhichOneof("parameter_choice") == field
+    assert getattr(message.parameters[name], field) == sent
+
+
+def test_only_classification_is_asked_of_outputs() -> None:
+    """Of an output's parameters only the known one is sent."""
+    parameters = {"y": {"classification": 3, "shared_memory_region": "r", "binary_data": True}}
+    message = encode_request(InferRequest("m", {}, outputs=("y", "z"), output_parameters=parameters))
+    assert {name: value.int64_param for name, value in message.outputs[0].parameters.items()} == {"classification": 3}
+    assert not message.outputs[1].parameters
