@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from argosy.server.access.contract import Headers, Principal
 
-_ANYONE = Principal("anonymous")
-
 
 class OpenAccess:
-    """Lets every caller in, with or without a key."""
+    """Lets every caller in, with or without a key.
+
+    Args:
+        operator: whether every caller may load and unload models, as on a server that only this machine reaches.
+    """
+
+    def __init__(self, *, operator: bool = False) -> None:
+        self._anyone = Principal("anonymous", operator)
 
     async def authenticate(self, headers: Headers) -> Principal:  # noqa: ARG002
         """The one anonymous principal."""
-        return _ANYONE
+        return self._anyone

@@ -12,6 +12,7 @@ from argosy.server.access.contract import Headers, Principal
 
 _SHORTEST = 16
 _LONGEST = 512
+_OPERATOR = "@operator"
 _REMEDY = "Send the header 'Authorization: Bearer <key>' with one of this server's keys."
 
 
@@ -22,10 +23,11 @@ class StaticKeys:
     nothing about a key. A fast hash is right here because keys are long and random, not passwords.
 
     Args:
-        keys: key by the name that logs show for it.
+        keys: key by the name that logs show for it; a name that ends in `@operator` is shown without that and its
+            holder may load and unload models.
 
     Raises:
-        InvalidSetting: no key, or one that is too short, too long or not printable ASCII.
+        InvalidSetting: no key, one that is too short, too long or not printable ASCII, or two of one name.
     """
 
     def __init__(self, keys: Mapping[str, str]) -> None:
@@ -33,7 +35,10 @@ class StaticKeys:
             raise InvalidSetting("No API key was given: put one key a line into the key file.")
         for name, key in keys.items():
             _check(name, key)
-        self._principals = [(_digest(key.encode()), Principal(name)) for name, key in keys.items()]
+        self._principals = [(_digest(key.encode()), _principal(name)) for name, key in keys.items()]
+        names = [principal.name for _, principal in self._principals]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise InvalidSetting(f"Two API keys are named {twice!r}; give each its own name.")
 
     async def authenticate(self, headers: Headers) -> Principal:
         """The holder of the one bearer key in the headers."""
@@ -48,7 +53,9 @@ class StaticKeys:
 
 
 def read_keys(path: Path) -> dict[str, str]:
-    """The keys in a file: one a line, `name:key` or just `key`; blank lines and `#` comments are skipped.
+    """The keys in a file: one a line, `name:key`, `name@operator:key` or just `key`.
+
+    Blank lines and `#` comments are skipped.
 
     Raises:
         InvalidSetting: the file cannot be read or holds no key.
@@ -64,7 +71,7 @@ def read_keys(path: Path) -> dict[str, str]:
 
 
 def parse_keys(lines: Iterable[str]) -> dict[str, str]:
-    """Key by name for lines (or comma-separated items) of the form `name:key` or `key`.
+    """Key by name for lines (or comma-separated items) of the form `name:key`, `name@operator:key` or `key`.
 
     Raises:
         InvalidSetting: a name stands twice.
@@ -97,6 +104,13 @@ def _bearer(headers: Headers) -> bytes:
 
 def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
+
+
+def _principal(name: str) -> Principal:
+    shown = name.removesuffix(_OPERATOR)
+    if not shown:
+        raise InvalidSetting("An API key of an operator has no name: write 'name@operator:key'.")
+    return Principal(shown, operator=shown != name)
 
 
 def _check(name: str, key: str) -> None:

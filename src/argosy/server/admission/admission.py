@@ -39,6 +39,11 @@ class Admission:
             limits = self._limits.get(model, self._default)
             return self._lanes.setdefault(model, Lane(limits, self._metrics.model(model)))
 
+    def busy(self, model: str) -> bool:
+        """Whether a request of `model` holds a slot or waits for one."""
+        lane = self._lanes.get(model)
+        return lane is not None and bool(lane.used or lane.waiting)
+
     def deadline(self, model: str, timeout: float | None, since: float) -> Deadline:
         """The point at which a request to `model` ends.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from argosy.core.errors import ArgosyError, Draining
 
@@ -11,6 +12,16 @@ Interrupt = Callable[[ArgosyError], None]
 """Ends one request with an error: as its reply, or inside its stream when that has begun."""
 
 _GRACE = 2.0
+
+
+class Subject(Protocol):
+    """What a request is about.
+
+    Attributes:
+        model: the runtime's name of the model it is for; empty until that is known.
+    """
+
+    model: str
 
 
 class Drain:
@@ -22,7 +33,7 @@ class Drain:
 
     def __init__(self) -> None:
         self._draining = False
-        self._in_flight: dict[int, Interrupt] = {}
+        self._in_flight: dict[int, tuple[Interrupt, Subject | None]] = {}
         self._next = 0
         self._hurried = asyncio.Event()
         self._idle = asyncio.Event()
@@ -37,15 +48,29 @@ class Drain:
         """Requests that have begun and not ended."""
         return len(self._in_flight)
 
-    def enter(self, interrupt: Interrupt) -> int:
+    def enter(self, interrupt: Interrupt, subject: Subject | None = None) -> int:
         """Register a request.
+
+        Args:
+            interrupt: ends it.
+            subject: tells which model it is for, at any time.
 
         Returns:
             The handle for `leave`.
         """
         self._next += 1
-        self._in_flight[self._next] = interrupt
+        self._in_flight[self._next] = (interrupt, subject)
         return self._next
+
+    def busy(self, model: str) -> bool:
+        """Whether a request for `model` is in flight."""
+        return any(subject is not None and subject.model == model for _, subject in self._in_flight.values())
+
+    def end(self, model: str, error: ArgosyError) -> None:
+        """End the requests for `model` that are in flight with `error`."""
+        for interrupt, subject in list(self._in_flight.values()):
+            if subject is not None and subject.model == model:
+                interrupt(error)
 
     def leave(self, handle: int) -> None:
         """The request has ended, however it did."""
@@ -73,7 +98,7 @@ class Drain:
         self.begin()
         await self._wait(seconds)
         left = list(self._in_flight.values())
-        for interrupt in left:
+        for interrupt, _ in left:
             interrupt(draining_error())
         if left:
             await _bounded(self._idle, _GRACE)

@@ -76,6 +76,7 @@ class Lane:
     def __init__(self, limits: Limits, metrics: ModelMetrics) -> None:
         self.limits = limits
         self._metrics = metrics
+        metrics.call_limit.set(limits.slots)
         self._used = 0
         self._queue: deque[_Waiter] = deque()
         self._queued_bytes = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from argosy.core.errors import InvalidModelEntry
 
 # Grows when the same source would give another entry.
-_REVISION = 1
+_REVISION = 3
 _MOST_FILES = 2000
 _WHOLE = 1 << 20
 _EDGE = 64 << 10

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from argosy.core.errors import ModelNotReady
-from argosy.core.status import ModelState, RuntimeState, RuntimeStatus
+from argosy.core.status import ModelState, ModelStatus, RuntimeState, RuntimeStatus
 
 _WORDS = {
     ModelState.LOADING: "is loading",
@@ -35,6 +35,7 @@ class StatusBoard:
         self._on_update = on_update
         self._status = RuntimeStatus(RuntimeState.STARTING)
         self._ready: frozenset[str] = frozenset()
+        self._required: frozenset[str] | None = None
 
     @property
     def status(self) -> RuntimeStatus:
@@ -43,8 +44,8 @@ class StatusBoard:
 
     @property
     def ready(self) -> bool:
-        """Whether every wanted model answers."""
-        return self._status.ready
+        """Whether the runtime is up and every model that readiness depends on answers."""
+        return self._status.state is RuntimeState.READY and not self._missing()
 
     def update(self, status: RuntimeStatus) -> None:
         """Take over a newer snapshot."""
@@ -53,6 +54,13 @@ class StatusBoard:
         self._ready = frozenset(name for name, model in models if model.state is ModelState.READY)
         if self._on_update is not None:
             self._on_update(status)
+
+    def require(self, models: Iterable[str]) -> None:
+        """Name the models that readiness depends on; until then it is all of them.
+
+        A model that is loaded while the server runs, an adapter above all, must not take the server out of service.
+        """
+        self._required = frozenset(models)
 
     def check(self, model: str) -> None:
         """Refuse a model that cannot take a request now.
@@ -69,11 +77,17 @@ class StatusBoard:
         if self._status.state is not RuntimeState.READY:
             causes.append(_with_reason(_RUNTIME[self._status.state], self._status.reason))
         causes += [
-            _with_reason(f"model '{model.name}' {_WORDS[model.state]}", model.reason)
-            for model in self._status.models.values()
-            if model.state is not ModelState.READY
+            _with_reason(f"model '{model.name}' {_WORDS[model.state]}", model.reason) for model in self._missing()
         ]
         return f"Not ready: {'; '.join(causes) or 'no model has reported yet'}."
+
+    def _missing(self) -> list[ModelStatus]:
+        """The models that keep the server from being ready."""
+        return [
+            model
+            for name, model in self._status.models.items()
+            if model.state is not ModelState.READY and (self._required is None or name in self._required)
+        ]
 
     def _not_ready(self, name: str) -> ModelNotReady:
         model = self._status.models.get(name)

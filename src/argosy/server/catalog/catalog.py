@@ -43,6 +43,11 @@ class ServedModel:
         return self.spec.task
 
     @property
+    def parent(self) -> str | None:
+        """The model this one is an adapter of, or None."""
+        return self.spec.parent
+
+    @property
     def max_tokens(self) -> int:
         """Longest input (encoders) or context (language models), tokens; 0 when the model reads no text."""
         if self.spec.generate is not None:
@@ -62,8 +67,24 @@ class Named:
     input_type: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Every public name at one moment.
+
+    Attributes:
+        models: by public name, in the order they are listed.
+        meanings: what a name means to a task; holds further names that are not listed.
+    """
+
+    models: Mapping[str, ServedModel]
+    meanings: Mapping[str, Mapping[Task, Named]]
+
+
 class Catalog:
-    """The served models of one server.
+    """The served models of one server. They may be replaced while requests are in flight.
+
+    Guarantees: whoever looks sees the models from before or from after a replacement, never a mixture; a
+    `ServedModel` once handed out stays valid.
 
     Args:
         entries: the model store entries to serve, their names distinct.
@@ -75,24 +96,35 @@ class Catalog:
     """
 
     def __init__(
-        self, entries: Iterable[ModelEntry], aliases: Mapping[str, str] | None = None, created: int | None = None
+        self, entries: Iterable[ModelEntry] = (), aliases: Mapping[str, str] | None = None, created: int | None = None
     ) -> None:
         since = int(time.time()) if created is None else created
-        models: dict[str, ServedModel] = {}
-        for entry in sorted(entries, key=lambda entry: (_CHAT_FIRST[entry.spec.task], entry.name)):
-            _add(models, ServedModel(entry.name, entry.name, entry.spec, since))
-        for alias, name in (aliases or {}).items():
+        self._aliases = dict(aliases or {})
+        models = _listing([ServedModel(entry.name, entry.name, entry.spec, since) for entry in entries])
+        for alias, name in self._aliases.items():
             if name not in models:
                 raise InvalidSetting(f"The alias {alias!r} points to {name!r}, which is not served.")
-            _add(models, ServedModel(alias, models[name].root, models[name].spec, since))
-        self._names = {name: {task: Named(model)} for name, model in models.items() for task in (model.task,)}
-        self._models = models
-        self._add_suffixes()
+        self._names = _name(models, self._aliases)
+
+    def replace(self, entries: Iterable[ModelEntry]) -> None:
+        """Serve these from now on. A model that stays keeps its `created`; an alias is there while its model is.
+
+        Raises:
+            InvalidSetting: two models share a name, or one takes an alias; nothing has changed then.
+        """
+        now = int(time.time())
+        old = self._names.models
+        models = []
+        for entry in entries:
+            known = old.get(entry.name)
+            stays = known is not None and known.root == entry.name
+            models.append(ServedModel(entry.name, entry.name, entry.spec, known.created if known and stays else now))
+        self._names = _name(_listing(models), self._aliases)
 
     @property
     def models(self) -> tuple[ServedModel, ...]:
-        """Every public name, language models first, aliases last."""
-        return tuple(self._models.values())
+        """Every public name: language models first, adapters after what they adapt, aliases last."""
+        return tuple(self._names.models.values())
 
     def get(self, name: str) -> ServedModel:
         """The model of that public name.
@@ -100,10 +132,11 @@ class Catalog:
         Raises:
             ModelNotFound: there is none; the message lists what is served.
         """
+        models = self._names.models
         try:
-            return self._models[name]
+            return models[name]
         except KeyError:
-            raise self._unknown(name) from None
+            raise _unknown(name, models) from None
 
     def resolve(self, name: str, task: Task) -> Named:
         """What `name` means to a route for `task`; embedding names may end in `-query` or `-passage`.
@@ -113,7 +146,7 @@ class Catalog:
             InvalidRequest: the model does something else; the message names the route that serves it.
         """
         try:
-            return self._names[name][task]
+            return self._names.meanings[name][task]
         except KeyError:
             pass
         model = self.get(name)
@@ -121,21 +154,37 @@ class Catalog:
             f"Model '{_shown(name)}' does not do this ({task}). It is served at {_ROUTES[model.task]}.", param="model"
         )
 
-    def _add_suffixes(self) -> None:
-        for model in self._models.values():
-            if model.task is not Task.EMBED:
-                continue
-            for input_type in _INPUT_TYPES:
-                name = f"{model.name}-{input_type}"
-                if name not in self._models:
-                    self._names[name] = {Task.EMBED: Named(model, input_type)}
 
-    def _unknown(self, name: str) -> ModelNotFound:
-        names = list(self._models)
-        served = ", ".join(names[:_LONGEST_LIST]) + (", …" if len(names) > _LONGEST_LIST else "")
-        return ModelNotFound(
-            f"The model '{_shown(name)}' does not exist here. Served: {served or 'nothing'}.", param="model"
-        )
+def _listing(models: Iterable[ServedModel]) -> dict[str, ServedModel]:
+    """Models by name; clients without a choice take the first, so no adapter may stand there."""
+    listing: dict[str, ServedModel] = {}
+    for model in sorted(models, key=lambda model: (_CHAT_FIRST[model.task], model.parent is not None, model.name)):
+        _add(listing, model)
+    return listing
+
+
+def _name(models: dict[str, ServedModel], aliases: Mapping[str, str]) -> _Names:
+    for alias, name in aliases.items():
+        if name in models:
+            model = models[name]
+            _add(models, ServedModel(alias, model.root, model.spec, model.created))
+    meanings = {name: {model.task: Named(model)} for name, model in models.items()}
+    for model in models.values():
+        if model.task is not Task.EMBED:
+            continue
+        for input_type in _INPUT_TYPES:
+            name = f"{model.name}-{input_type}"
+            if name not in models:
+                meanings[name] = {Task.EMBED: Named(model, input_type)}
+    return _Names(models, meanings)
+
+
+def _unknown(name: str, models: Mapping[str, ServedModel]) -> ModelNotFound:
+    names = list(models)
+    served = ", ".join(names[:_LONGEST_LIST]) + (", …" if len(names) > _LONGEST_LIST else "")
+    return ModelNotFound(
+        f"The model '{_shown(name)}' does not exist here. Served: {served or 'nothing'}.", param="model"
+    )
 
 
 def _add(models: dict[str, ServedModel], model: ServedModel) -> None:

@@ -1,4 +1,4 @@
-"""One running Argosy: the runtime, the gateway workers and the link between them, started and ended in order."""
+"""One running Argosy: runtime, gateway workers, the link between them and who changes what is served, in order."""
 
 from __future__ import annotations
 
@@ -9,24 +9,35 @@ from collections.abc import Callable
 from argosy.core.errors import ModelLoadFailed
 from argosy.core.status import ModelState
 from argosy.runtime.contract import OnStatus, RuntimeProcess
+from argosy.server.control.adapters import AdapterWatcher
 from argosy.server.control.link import StatusPublisher
+from argosy.server.control.models import ServedModels
 from argosy.server.control.workers import GatewayWorkers
 
 log = logging.getLogger(__name__)
 
 
 class Service:
-    """Owns the three parts.
+    """Owns the parts.
 
     Guarantees: workers answer health routes while the runtime still loads; `stop` drains the workers before the
     runtime goes away, so that no running request loses its engine; `stop` is idempotent and also cleans up after
     a failed or interrupted `start`.
     """
 
-    def __init__(self, runtime: RuntimeProcess, publisher: StatusPublisher, workers: GatewayWorkers) -> None:
+    def __init__(
+        self,
+        runtime: RuntimeProcess,
+        models: ServedModels,
+        publisher: StatusPublisher,
+        workers: GatewayWorkers,
+        watcher: AdapterWatcher | None = None,
+    ) -> None:
         self._runtime = runtime
+        self._models = models
         self._publisher = publisher
         self._workers = workers
+        self._watcher = watcher
 
     @property
     def runtime(self) -> RuntimeProcess:
@@ -44,14 +55,19 @@ class Service:
             RuntimeStartFailed: the runtime did not come up.
             MissingRequirement: the machine lacks something.
         """
-        await self._publisher.start()
-        self._runtime.subscribe(self._publisher.publish)
-        self._publisher.publish(self._runtime.status)
+        await self._publisher.start(self._models)
+        self._runtime.subscribe(self._models.on_status)
+        self._models.on_status(self._runtime.status)
         await self._workers.start()
         await self._runtime.start()
+        if self._watcher is not None:
+            await self._watcher.start()
 
     async def stop(self) -> None:
         """Drain and go away."""
+        if self._watcher is not None:
+            await self._watcher.stop()
+        await self._models.stop()
         await self._workers.stop()
         await self._runtime.stop()
         await self._publisher.stop()

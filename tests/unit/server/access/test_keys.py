@@ -6,6 +6,7 @@ import pytest
 
 from argosy.core.errors import InvalidSetting, Unauthenticated
 from argosy.server.access.anyone import OpenAccess
+from argosy.server.access.contract import Principal
 from argosy.server.access.keys import StaticKeys, parse_keys, read_keys
 
 ONE, TWO = "1" * 32, "2" * 32
@@ -88,3 +89,25 @@ async def test_open_access_lets_everybody_in() -> None:
     access = OpenAccess()
     assert (await access.authenticate([])).name == "anonymous"
     assert (await access.authenticate([(b"authorization", b"Bearer x")])).name == "anonymous"
+
+
+async def test_a_key_may_be_an_operators(tmp_path: Path) -> None:
+    """`name@operator:key` in a key file; logs show the bare name."""
+    path = tmp_path / "keys"
+    path.write_text(f"red@operator:{ONE}\nblue@acme:{TWO}\n")
+    keys = StaticKeys(read_keys(path))
+    assert await keys.authenticate([(b"authorization", f"Bearer {ONE}".encode())]) == Principal("red", operator=True)
+    assert await keys.authenticate([(b"authorization", f"Bearer {TWO}".encode())]) == Principal("blue@acme")
+
+
+@pytest.mark.parametrize("keys", [{"@operator": ONE}, {"red": ONE, "red@operator": TWO}])
+def test_an_operator_needs_a_name_of_its_own(keys: dict[str, str]) -> None:
+    """Two keys of one name could not be told apart in the log."""
+    with pytest.raises(InvalidSetting, match="name"):
+        StaticKeys(keys)
+
+
+async def test_without_keys_everybody_is_an_operator_where_that_is_said() -> None:
+    """Only a server that nobody else reaches says so."""
+    assert await OpenAccess(operator=True).authenticate([]) == Principal("anonymous", operator=True)
+    assert not (await OpenAccess().authenticate([])).operator

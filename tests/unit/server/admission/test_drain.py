@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from argosy.core.errors import ArgosyError, Draining
+from argosy.core.errors import ArgosyError, Draining, ModelNotFound
 from argosy.server.admission.drain import Drain
 
 
@@ -65,3 +65,26 @@ async def test_begin_is_idempotent() -> None:
     drain.begin()
     drain.begin()
     assert (drain.draining, drain.in_flight) == (True, 1)
+
+
+class ForModel:
+    """What a request is about; not known at first."""
+
+    model = ""
+
+
+async def test_it_knows_which_models_are_at_work_and_ends_their_requests_only() -> None:
+    """The model of a request may become known after it has entered."""
+    drain = Drain()
+    subject, errors = ForModel(), list[ArgosyError]()
+    handle = drain.enter(errors.append, subject)
+    other = Request(drain)
+    assert not drain.busy("parrot")
+    subject.model = "parrot"
+    assert drain.busy("parrot")
+    gone = ModelNotFound("gone")
+    drain.end("parrot", gone)
+    assert errors == [gone]
+    assert other.error is None
+    drain.leave(handle)
+    assert not drain.busy("parrot")

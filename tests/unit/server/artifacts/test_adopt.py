@@ -143,6 +143,14 @@ class TestLanguageModel:
         write_json(folder / "tokenizer_config.json", {"chat_template": named})
         assert (adopt(folder, cache).newest / "chat_template.jinja").read_text() == "d"
 
+    def test_the_template_tells_the_parsers(self, tmp_path: Path, cache: Path) -> None:
+        """A template that writes Hermes calls and thoughts gives the model both parsers."""
+        folder = language_model_folder(tmp_path / "llm")
+        (folder / "chat_template.jinja").write_text("<tool_call></tool_call>{% if enable_thinking %}<think>{% endif %}")
+        generate = adopt(folder, cache).spec.generate
+        assert generate is not None
+        assert (generate.tool_parser, generate.reasoning_parser) == ("hermes", "qwen3")
+
     def test_no_template_means_no_chat(self, tmp_path: Path, cache: Path) -> None:
         """A model without a template gets none made up."""
         entry = adopt(language_model_folder(tmp_path / "llm"), cache)
@@ -231,6 +239,7 @@ class TestEncoder:
         assert entry.spec.task is Task.RANK
         assert entry.spec.text is not None
         assert entry.spec.text.pooling is Pooling.NONE
+        assert entry.spec.text.pair
         assert [tensor.name for tensor in config(entry).input] == ["query", "passage"]
 
     def test_roberta_counts_positions_from_two(self, tmp_path: Path, cache: Path) -> None:

@@ -70,3 +70,24 @@ def test_listeners_hear_every_update_after_it_holds() -> None:
     board.update(status(RuntimeState.READY, m=ModelState.READY))
     board.update(status(RuntimeState.FENCED, m=ModelState.READY))
     assert heard == [True, False]
+
+
+def test_readiness_depends_on_the_required_models_only() -> None:
+    """One that is loaded while the server runs must not take it out of service."""
+    board = StatusBoard()
+    board.require(["good"])
+    board.update(status(RuntimeState.READY, good=ModelState.READY, adapter=ModelState.LOADING))
+    assert board.ready
+    with pytest.raises(ModelNotReady):
+        board.check("adapter")
+    board.update(status(RuntimeState.READY, good=ModelState.FENCED, adapter=ModelState.READY))
+    assert not board.ready
+    assert "adapter" not in board.explain()
+
+
+def test_a_required_model_that_is_wanted_no_longer_is_not_waited_for() -> None:
+    """An unload leaves a ready server ready."""
+    board = StatusBoard()
+    board.require(["good", "gone"])
+    board.update(status(RuntimeState.READY, good=ModelState.READY))
+    assert board.ready

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from argosy.core.errors import InvalidRequest, InvalidSetting, ModelNotFound
-from argosy.core.models import ModelSpec, Task, TextSpec
+from argosy.core.models import GenerateSpec, ModelSpec, Task, TextSpec
 from argosy.server.catalog.catalog import Catalog
 from argosy.store.entries import ModelEntry
 
@@ -72,3 +72,57 @@ def test_two_models_of_one_name_refuse_to_start() -> None:
     """Clients could not choose."""
     with pytest.raises(InvalidSetting, match="e5"):
         Catalog([entry("e5"), entry("e5")])
+
+
+def adapter(name: str, parent: str) -> ModelEntry:
+    spec = ModelSpec(name, Task.GENERATE, "echo", generate=GenerateSpec(8), parent=parent)
+    return ModelEntry(spec, Path("/store") / name, (1,))
+
+
+def talker(name: str) -> ModelEntry:
+    return ModelEntry(ModelSpec(name, Task.GENERATE, "echo", generate=GenerateSpec(8)), Path("/store") / name, (1,))
+
+
+def test_adapters_stand_after_every_language_model() -> None:
+    """Clients without a choice take the first model there is."""
+    catalog = Catalog([adapter("a-loud", "parrot"), talker("parrot"), entry("e5"), talker("zebra")])
+    assert [model.name for model in catalog.models] == ["parrot", "zebra", "a-loud", "e5"]
+    assert [model.parent for model in catalog.models] == [None, None, "parrot", None]
+
+
+def test_models_can_be_replaced() -> None:
+    """Those that go are unknown, their further names too; those that come are found."""
+    catalog = Catalog([entry("e5")], {"alias": "e5"})
+    catalog.replace([entry("bge")])
+    assert [model.name for model in catalog.models] == ["bge"]
+    for name in ("e5", "alias", "e5-query"):
+        with pytest.raises(ModelNotFound, match="bge"):
+            catalog.resolve(name, Task.EMBED)
+    assert catalog.resolve("bge-query", Task.EMBED).input_type == "query"
+    catalog.replace([entry("bge"), entry("e5")])
+    assert catalog.get("alias").root == "e5"
+
+
+def test_a_model_that_stays_was_created_when_it_was() -> None:
+    """A newcomer is new."""
+    catalog = Catalog([entry("e5")], created=5)
+    catalog.replace([entry("bge"), entry("e5")])
+    assert catalog.get("e5").created == 5
+    assert catalog.get("bge").created > 5
+
+
+def test_a_model_found_before_a_replacement_stays_valid() -> None:
+    """A request in flight keeps what it resolved."""
+    catalog = Catalog([entry("e5")])
+    model = catalog.resolve("e5", Task.EMBED).model
+    catalog.replace([])
+    assert (model.root, model.max_tokens) == ("e5", 77)
+
+
+def test_a_replacement_that_is_refused_changes_nothing() -> None:
+    """Two models of one name, or one with the name of an alias."""
+    catalog = Catalog([entry("e5")], {"alias": "e5"})
+    for models in ([entry("bge"), entry("bge")], [entry("e5"), entry("alias")]):
+        with pytest.raises(InvalidSetting):
+            catalog.replace(models)
+    assert [model.name for model in catalog.models] == ["e5", "alias"]

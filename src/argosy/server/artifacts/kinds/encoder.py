@@ -129,8 +129,9 @@ def _classifier(spec: ModelSpec, config: Mapping[str, Any], network: Network) ->
         )
     assert spec.text is not None  # noqa: S101 - built above
     # The network pools and scores by itself.
-    spec = replace(spec, text=replace(spec.text, pooling=Pooling.NONE, normalize=False))
-    return spec if spec.task is Task.RANK else replace(spec, labels=labels)
+    pair = spec.task is Task.RANK
+    spec = replace(spec, text=replace(spec.text, pooling=Pooling.NONE, normalize=False, pair=pair))
+    return spec if pair else replace(spec, labels=labels)
 
 
 def _labels(config: Mapping[str, Any]) -> tuple[str, ...]:

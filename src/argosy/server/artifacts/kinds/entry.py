@@ -66,12 +66,17 @@ def plan_renamed(directory: Path, name: str, origin: Mapping[str, Any]) -> Plan:
     """
     entry = read_foreign_entry(directory)
     config = Source(directory).text(CONFIG_FILE) or ""
-    renamed, count = _NAME.subn(f'name: "{name}"', config, count=1)
     files = {
         path.relative_to(entry.newest).as_posix(): path for path in _version_files(entry) if _is_newest(entry, path)
     }
     spec: ModelSpec = replace(entry.spec, name=name, source={**entry.spec.source, **origin})
-    return Plan(spec, renamed if count else f'name: "{name}"\n{config}', files)
+    return Plan(spec, renamed_config(config, name), files)
+
+
+def renamed_config(config: str, name: str) -> str:
+    """The text of a `config.pbtxt` for the same model under another name."""
+    renamed, count = _NAME.subn(f'name: "{name}"', config, count=1)
+    return renamed if count else f'name: "{name}"\n{config}'
 
 
 def _version_files(entry: ModelEntry) -> Iterator[Path]:

@@ -11,6 +11,7 @@ from argosy.core.models import GenerateSpec, ModelSpec, ProfileSpec, Task
 from argosy.server.artifacts import triton_config
 from argosy.server.artifacts.plan import Plan
 from argosy.server.artifacts.readers.gguf_header import Metadata, read_metadata
+from argosy.server.text.parsers import guess_reasoning_parser, guess_tool_parser
 
 ENGINE = "openvino_genai"
 MODEL_FILE = "model.gguf"
@@ -61,13 +62,13 @@ def plan_gguf(path: Path, name: str, origin: Mapping[str, Any]) -> Plan:
         license=metadata.text("general.license")[:100],
         source=origin,
         profile=ProfileSpec(precision="bf16", weights=_WEIGHTS.get(metadata.number("general.file_type") or 0, "gguf")),
-        generate=_generation(path, metadata, TEMPLATE_FILE if template else None),
+        generate=_generation(path, metadata, template),
     )
     texts = {TEMPLATE_FILE: template} if template else {}
     return Plan(spec, triton_config.render(spec), {MODEL_FILE: path}, texts)
 
 
-def _generation(path: Path, metadata: Metadata, template: str | None) -> GenerateSpec:
+def _generation(path: Path, metadata: Metadata, template: str) -> GenerateSpec:
     tokens = metadata.strings("tokenizer.ggml.tokens")
     bos, eos = (metadata.number(f"tokenizer.ggml.{role}_token_id") for role in ("bos", "eos"))
     ends = (eos, metadata.number("tokenizer.ggml.eot_token_id"), metadata.number("tokenizer.ggml.eom_token_id"))
@@ -75,9 +76,11 @@ def _generation(path: Path, metadata: Metadata, template: str | None) -> Generat
         context_length=_context_length(path, metadata),
         tokenizer=None,
         eos_token_ids=tuple(dict.fromkeys(token for token in ends if token is not None and 0 <= token < len(tokens))),
-        chat_template=template,
+        chat_template=TEMPLATE_FILE if template else None,
         bos_token=tokens.get(bos) if bos is not None else "",
         eos_token=tokens.get(eos) if eos is not None else "",
+        tool_parser=guess_tool_parser(template),
+        reasoning_parser=guess_reasoning_parser(template),
     )
 
 

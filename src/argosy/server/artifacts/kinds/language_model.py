@@ -11,6 +11,7 @@ from argosy.server.artifacts import triton_config
 from argosy.server.artifacts.kinds.network import network_files
 from argosy.server.artifacts.plan import Plan
 from argosy.server.artifacts.source import Source
+from argosy.server.text.parsers import guess_reasoning_parser, guess_tool_parser
 
 ENGINE = "openvino_genai"
 MODEL_FILE = "openvino_model.xml"
@@ -60,7 +61,7 @@ def plan_language_model(source: Source, name: str, origin: Mapping[str, Any]) ->
         model=MODEL_FILE,
         source=origin,
         profile=ProfileSpec(precision="bf16", weights=_weights(source)),
-        generate=_generation(source, TEMPLATE_FILE if template else None),
+        generate=_generation(source, template),
     )
     files, copied = network_files(model)
     files |= {found.name: found for file in _BESIDE if (found := source.find(file)) is not None}
@@ -74,9 +75,11 @@ def _generation(source: Source, template: str | None) -> GenerateSpec:
         context_length=_context_length(source, config),
         tokenizer=_TOKENIZER if source.find(_TOKENIZER) else None,
         eos_token_ids=_token_ids(source, generation.get("eos_token_id", config.get("eos_token_id"))),
-        chat_template=template,
+        chat_template=TEMPLATE_FILE if template else None,
         bos_token=_token(tokenizer.get("bos_token")),
         eos_token=_token(tokenizer.get("eos_token")),
+        tool_parser=guess_tool_parser(template or ""),
+        reasoning_parser=guess_reasoning_parser(template or ""),
     )
 
 

@@ -1,0 +1,1 @@
+"""LoRA adapters in PEFT's file layout: a folder of them becomes model store entries derived from their bases."""
