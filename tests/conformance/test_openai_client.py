@@ -114,7 +114,7 @@ async def test_a_stream_that_is_closed_early_leaves_the_server_well(async_client
         ({"model": "nothing"}, openai.NotFoundError, "model_not_found", "model"),
         ({"temperature": 9}, openai.BadRequestError, "invalid_value", "temperature"),
         ({"messages": []}, openai.BadRequestError, "invalid_value", "messages"),
-        ({"logprobs": True}, openai.BadRequestError, "unsupported_parameter", "logprobs"),
+        ({"logit_bias": {"1": 5}}, openai.BadRequestError, "unsupported_parameter", "logit_bias"),
         (
             {"messages": [{"role": "user", "content": "word " * 2000}]},
             openai.BadRequestError,

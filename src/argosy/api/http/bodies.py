@@ -10,6 +10,8 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
@@ -25,27 +27,90 @@ _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A field that is known and cannot be honoured.
+
+    Attributes:
+        harmless: the values that ask for nothing, and are taken.
+        reason: one sentence for the client, with the remedy.
+    """
+
+    harmless: tuple[Any, ...] = (None,)
+    reason: str = "Leave it out."
+
+
+class Disposition(StrEnum):
+    """What becomes of a request field."""
+
+    SUPPORTED = "supported"
+    REFUSED = "refused"
+    DEPENDS = "engine-dependent"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFact:
+    """One request field of a route, for the tables that are made from the code.
+
+    Attributes:
+        note: why it is refused, or what it depends on; else empty.
+    """
+
+    name: str
+    disposition: Disposition
+    note: str = ""
+
+
 class BodyReader(Generic[T]):
     """Turns bodies of one kind into structs.
 
     Args:
         kind: a msgspec struct; its fields are the known ones.
-        unsupported: known fields that cannot be honoured, with the values that ask for nothing.
+        unsupported: known fields that cannot be honoured; a tuple stands for a `Refusal` with those harmless values.
+        depends: fields that not every model can honour, with what it takes.
+        ignored: fields that change no answer and are warned about like unknown ones, with the reason.
     """
 
-    def __init__(self, kind: type[T], unsupported: Mapping[str, tuple[Any, ...]] | None = None) -> None:
+    def __init__(
+        self,
+        kind: type[T],
+        unsupported: Mapping[str, Refusal | tuple[Any, ...]] | None = None,
+        *,
+        depends: Mapping[str, str] | None = None,
+        ignored: Mapping[str, str] | None = None,
+    ) -> None:
         self._kind = kind
-        self._unsupported = dict(unsupported or {})
+        self._unsupported = {
+            name: refusal if isinstance(refusal, Refusal) else Refusal(refusal)
+            for name, refusal in (unsupported or {}).items()
+        }
+        self._depends = dict(depends or {})
+        self._ignored = dict(ignored or {})
         self._known = frozenset(kind.__struct_encode_fields__) | self._unsupported.keys()
         self._choices = _choices(kind)
+        self._nested = _nested(kind)
 
     @property
     def kind(self) -> type[T]:
         """The struct."""
         return self._kind
 
-    def read(self, body: bytes) -> tuple[T, list[str]]:
+    def fields(self) -> list[FieldFact]:
+        """Every field that has a meaning here, in the order of their names."""
+        facts = [FieldFact(name, Disposition.REFUSED, refusal.reason) for name, refusal in self._unsupported.items()]
+        facts += [FieldFact(name, Disposition.IGNORED, reason) for name, reason in self._ignored.items()]
+        for name in self._kind.__struct_encode_fields__:
+            note = self._depends.get(name, "")
+            facts.append(FieldFact(name, Disposition.DEPENDS if note else Disposition.SUPPORTED, note))
+        return sorted(facts, key=lambda fact: fact.name)
+
+    def read(self, body: bytes, model: str | None = None) -> tuple[T, list[str]]:
         """The struct a body spells, and the names of the fields it has beyond the known ones.
+
+        Args:
+            body: JSON text.
+            model: what a missing `model` means.
 
         Raises:
             MalformedBody: not strict JSON.
@@ -55,14 +120,20 @@ class BodyReader(Generic[T]):
         value = parse(body)
         if type(value) is not dict:
             raise InvalidRequest("The body must be a JSON object.")
+        if model is not None and "model" in self._known and value.get("model") is None:
+            value["model"] = model
         for name in self._unsupported.keys() & value.keys():
-            if value[name] not in self._unsupported[name]:
-                raise UnsupportedParameter(f"'{name}' is not supported here. Leave it out.", param=name)
+            refusal = self._unsupported[name]
+            if value[name] not in refusal.harmless:
+                raise UnsupportedParameter(f"'{name}' is not supported here. {refusal.reason}", param=name)
         try:
             struct = msgspec.convert(value, self._kind)
         except msgspec.ValidationError as error:
             raise self._explained(str(error)) from None
         unknown = value.keys() - self._known
+        for name in self._nested.keys() & value.keys():
+            if type(value[name]) is dict:
+                unknown |= {f"{name}.{inner}" for inner in value[name].keys() - self._nested[name]}
         return struct, sorted(unknown) if unknown else []
 
     def _explained(self, text: str) -> InvalidRequest:
@@ -163,4 +234,16 @@ def _choices(kind: type[msgspec.Struct]) -> dict[str, str]:
         values = [value for option in options for value in getattr(option, "values", ())]
         if values:
             found[field.encode_name] = ", ".join(map(str, values))
+    return found
+
+
+def _nested(kind: type[msgspec.Struct]) -> dict[str, frozenset[str]]:
+    """The known names inside each top-level field that is an object of fixed names."""
+    info = msgspec.inspect.type_info(kind)
+    found = {}
+    for field in info.fields if isinstance(info, msgspec.inspect.StructType) else ():
+        options = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
+        structs = [option for option in options if isinstance(option, msgspec.inspect.StructType)]
+        if len(structs) == 1:
+            found[field.encode_name] = frozenset(inner.encode_name for inner in structs[0].fields)
     return found

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from argosy.api.http import single
 from argosy.api.http.errors import ErrorDialect, from_router, internal_error, status_of
 from argosy.api.http.exchange import Exchange, HttpOptions
 from argosy.core.errors import ArgosyError
 from argosy.server.access.contract import Authenticator
 from argosy.server.admission.admission import Admission
 from argosy.server.admission.drain import Drain, draining_error
+from argosy.server.catalog.catalog import Catalog
 from argosy.telemetry.access import AccessLog, AccessRecord
 from argosy.telemetry.metrics import Metrics
 
@@ -27,8 +29,8 @@ _LOG = logging.getLogger(__name__)
 EXCHANGE = "argosy.exchange"
 """Where the edge leaves the `Exchange` in the ASGI scope."""
 
-HEALTH = "/v1/health/"
-_WHILE_DRAINING = (HEALTH, "/metrics", "/v1/metrics")
+HEALTH = ("/v1/health/", "/v2/health/")
+_WHILE_DRAINING = (*HEALTH, "/metrics", "/v1/metrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class EdgeParts:
         errors: the dialect for a path that no route has taken yet.
         access_log: None writes no line.
         open_paths: path prefixes that need no key.
+        catalog: the models that `/m/{model}/…` may address; None leaves such paths alone.
     """
 
     authenticator: Authenticator
@@ -48,7 +51,8 @@ class EdgeParts:
     errors: Callable[[str], ErrorDialect]
     access_log: AccessLog | None = None
     options: HttpOptions = field(default_factory=HttpOptions)
-    open_paths: tuple[str, ...] = (HEALTH,)
+    open_paths: tuple[str, ...] = HEALTH
+    catalog: Catalog | None = None
 
 
 class Edge:
@@ -65,20 +69,21 @@ class Edge:
         """Take one request from its first byte to its last."""
         parts = self._parts
         path: str = scope["path"]
+        inner = single.inner_path(path)
         exchange = Exchange(
             scope,
             receive,
             send,
             options=parts.options,
             admission=parts.admission,
-            errors=parts.errors(path),
+            errors=parts.errors(inner),
             request_id=f"{self._prefix}{next(self._numbers):010x}",
         )
         scope[EXCHANGE] = exchange
-        handle = parts.drain.enter(exchange.interrupt)
+        handle = parts.drain.enter(exchange.interrupt, exchange)
         parts.metrics.in_flight.inc()
         try:
-            error = await self._attempt(exchange, path)
+            error = await self._attempt(exchange, path, inner)
             if error is not None:
                 await exchange.fail(error)
         except asyncio.CancelledError:
@@ -91,10 +96,13 @@ class Edge:
             parts.metrics.in_flight.dec()
             self._record(exchange, path)
 
-    async def _attempt(self, exchange: Exchange, path: str) -> ArgosyError | None:
-        """Let the route answer; the error that is to be the answer instead, if any."""
+    async def _attempt(self, exchange: Exchange, path: str, inner: str) -> ArgosyError | None:
+        """Let the route of `inner` answer; the error that is to be the answer instead, if any."""
         try:
-            await self._admit(exchange, path)
+            await self._admit(exchange, inner)
+            if path.startswith(single.PREFIX) and self._parts.catalog is not None:
+                exchange.scope_model = single.find(path, self._parts.catalog)
+                exchange.scope["path"] = inner
             await self._app(exchange.scope, exchange.receive, exchange.send_tagged)
         except ArgosyError as error:
             if error.__cause__ is not None and status_of(error) == 500:
@@ -119,6 +127,7 @@ class Edge:
         if not path.startswith(self._parts.open_paths):
             principal = await self._parts.authenticator.authenticate(exchange.scope["headers"])
             exchange.principal = principal.name
+            exchange.operator = principal.operator
 
     def _record(self, exchange: Exchange, path: str) -> None:
         seconds = time.monotonic() - exchange.received

@@ -18,6 +18,7 @@ from argosy.core import errors as core
 STATUS: Mapping[type[core.ArgosyError], int] = {
     core.RequestError: 400,
     core.InvalidRequest: 400,
+    core.ModelLoadFailed: 400,
     core.Unauthenticated: 401,
     core.PermissionDenied: 403,
     core.NotFound: 404,
@@ -32,7 +33,8 @@ STATUS: Mapping[type[core.ArgosyError], int] = {
     core.Unavailable: 503,
     core.DeadlineExceeded: 504,
 }
-"""499 is only logged: nobody is left to read it."""
+"""499 is only logged: nobody is left to read it. A load that failed is 400, as Triton has it: trying again is pointless
+until the model on disk is another."""
 
 _RETRIED = frozenset({429, 503})
 
@@ -98,6 +100,9 @@ def headers_of(error: core.ArgosyError, status: int) -> list[tuple[bytes, bytes]
         headers.append((b"retry-after", str(seconds).encode()))
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, core.MethodNotAllowed):
+        # RFC 9110 demands it.
+        headers.append((b"allow", error.allowed.encode()))
     if isinstance(error, core.Draining | core.RequestTimeout):
         headers.append((b"connection", b"close"))
     return headers
@@ -109,6 +114,8 @@ def from_router(refusal: HTTPException, method: str, path: str) -> core.ArgosyEr
     if refusal.status_code == 404:
         return core.NotFound(f"There is nothing at {shown}. See /docs for what there is.")
     if refusal.status_code == 405:
-        allowed = (refusal.headers or {}).get("Allow", "another method")
-        return core.MethodNotAllowed(f"{shown} does not take {method[:16]}; use {allowed}.")
+        allowed = (refusal.headers or {}).get("Allow", "")
+        error = core.MethodNotAllowed(f"{shown} does not take {method[:16]}; use {allowed or 'another method'}.")
+        error.allowed = allowed
+        return error
     return core.InvalidRequest(str(refusal.detail))

@@ -24,6 +24,7 @@ from argosy.core.errors import (
 )
 from argosy.server.admission.admission import Admission
 from argosy.server.catalog.catalog import ServedModel
+from argosy.server.catalog.single import SingleModel
 from argosy.server.dataplane.call import Call
 
 Header = tuple[bytes, bytes]
@@ -32,7 +33,16 @@ JSON = b"application/json"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 _JSON_TYPE = re.compile(rb"application/(?:[\w.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _SHOWN_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
-_ONCE = frozenset({b"host", b"content-length", b"content-type", b"content-encoding", b"x-request-timeout-ms"})
+_ONCE = frozenset(
+    {
+        b"host",
+        b"content-length",
+        b"content-type",
+        b"content-encoding",
+        b"inference-header-content-length",
+        b"x-request-timeout-ms",
+    }
+)
 _MOST_WARNED = 8
 # A task that waits for the client to leave costs more than most requests; only the slow ones get one.
 _WATCH_AFTER = 0.05
@@ -67,6 +77,9 @@ class Exchange(Request):
         received: when the request arrived, on the monotonic clock.
         errors: the dialect of error replies; the route sets it.
         fields: names of tensors to names of request fields, for errors that come from an engine.
+        principal: who asks, by name; empty on routes that need no key.
+        operator: whether the one who asks may load and unload models.
+        scope_model: the one model there is, for a request under `/m/{model}/`; None when all of them are.
         status: of the answer so far; 0 before there is one, 499 when the client left first.
         error: the code of the error it ended with, or empty.
     """
@@ -90,6 +103,8 @@ class Exchange(Request):
         self.fields: Mapping[str, str] = {}
         self.route = ""
         self.principal = ""
+        self.operator = False
+        self.scope_model: SingleModel | None = None
         self.model = ""
         self.prompt_tokens = 0
         self.output_tokens = 0
@@ -153,18 +168,43 @@ class Exchange(Request):
             RequestTimeout: it took too long to arrive.
             RequestCancelled: the client left.
             InvalidRequest: see `BodyReader.read`.
+            ModelNotFound: the body names another model than the one this address serves.
         """
         content_type = self._values.get(b"content-type")
         if content_type and not _JSON_TYPE.fullmatch(content_type):
             raise UnsupportedMediaType("The body must be JSON. Send the header 'Content-Type: application/json'.")
+        only = self.scope_model
+        value, unknown = reader.read(await self.payload(), None if only is None else only.name)
+        if unknown:
+            self.warn(unknown)
+        if only is not None and isinstance(model := getattr(value, "model", None), str):
+            only.check(model)
+        return value
+
+    async def payload(self) -> bytes:
+        """The body, of whatever content type; from here on the client is watched, and its leaving ends the request.
+
+        Raises:
+            PayloadTooLarge: the body is over the limit.
+            RequestTimeout: it took too long to arrive.
+            RequestCancelled: the client left.
+        """
         body = await self.body()
         self._arrived = True
         self._size = len(body)
         self._watch_timer = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._start_watching)
-        value, unknown = reader.read(body)
-        if unknown:
-            self._warn(unknown)
-        return value
+        return body
+
+    def header(self, name: bytes) -> bytes | None:
+        """The value of the header with that lower-case name, or None; the last one when it was sent twice."""
+        return self._values.get(name)
+
+    def warn(self, unknown: Sequence[str]) -> None:
+        """Tell the client, in a header of the reply, which of its fields were ignored."""
+        names = [name if _SHOWN_NAME.fullmatch(name) else "(unprintable)" for name in unknown[:_MOST_WARNED]]
+        more = f" and {len(unknown) - _MOST_WARNED} more" if len(unknown) > _MOST_WARNED else ""
+        text = f"ignored unknown fields: {', '.join(names)}{more}"
+        self._warning = (b"x-argosy-warning", text.encode())
 
     async def body(self) -> bytes:
         """The whole body, bounded in size and time."""
@@ -307,12 +347,6 @@ class Exchange(Request):
                 "x-request-timeout-ms must be a whole number of milliseconds above 0.", param="x-request-timeout-ms"
             )
         return int(value) / 1e3
-
-    def _warn(self, unknown: Sequence[str]) -> None:
-        names = [name if _SHOWN_NAME.fullmatch(name) else "(unprintable)" for name in unknown[:_MOST_WARNED]]
-        more = f" and {len(unknown) - _MOST_WARNED} more" if len(unknown) > _MOST_WARNED else ""
-        text = f"ignored unknown fields: {', '.join(names)}{more}"
-        self._warning = (b"x-argosy-warning", text.encode())
 
     def _start_watching(self) -> None:
         self._watch_task = asyncio.get_running_loop().create_task(self._watch())

@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
+from argosy.api.http.bodies import FieldFact
 from argosy.api.http.edge import EXCHANGE
 from argosy.api.http.errors import ErrorDialect
 from argosy.api.http.exchange import Exchange
@@ -24,6 +25,9 @@ Endpoint = Callable[[Exchange], Awaitable[None]]
 _REFERENCE = "#/components/schemas/{name}"
 _EVERY_ERROR = (400, 401, 403, 404, 405, 431, 500, 503)
 _BODY_ERRORS = (408, 413, 415, 502, 504)
+_BINARY: Mapping[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+# A schema would be that of one event, whose data is JSON or a word.
+_EVENTS: Mapping[str, Any] = {"text/event-stream": {}}
 _TIMEOUT_HEADER = {
     "name": "x-request-timeout-ms",
     "in": "header",
@@ -61,8 +65,14 @@ class RouteSpec:
     Attributes:
         path: may hold `{name}` parts; `exchange.path_params` has them.
         reply: the answer's struct, or its media type when it is not JSON.
+        errors: how its errors are worded.
         streams: whether the answer may also be an event stream.
-        errors: how its errors are worded; None for routes that only answer.
+        many: whether the answer is a list of `reply`.
+        binary: whether tensors may follow the JSON of body and answer as bytes.
+        optional_body: whether the body may be left out.
+        error: the struct of its errors.
+        statuses: what it may answer beside the statuses that every route, or every route with a body, has.
+        fields: what becomes of each field of the body, where that differs from field to field.
     """
 
     method: str
@@ -74,6 +84,12 @@ class RouteSpec:
     reply: type[msgspec.Struct] | str
     body: type[msgspec.Struct] | None = None
     streams: bool = False
+    many: bool = False
+    binary: bool = False
+    optional_body: bool = False
+    error: type[msgspec.Struct] = ErrorReply
+    statuses: tuple[int, ...] = ()
+    fields: tuple[FieldFact, ...] = ()
 
 
 class DirectRoute(APIRoute):
@@ -112,7 +128,7 @@ class DirectRoute(APIRoute):
 
 def schemas(routes: list[RouteSpec]) -> dict[str, Any]:
     """The OpenAPI components that the routes' structs need, by name."""
-    kinds = {ErrorReply} | {kind for spec in routes for kind in (spec.body, spec.reply) if _is_struct(kind)}
+    kinds = {kind for spec in routes for kind in (spec.body, spec.reply, spec.error) if _is_struct(kind)}
     _, components = msgspec.json.schema_components(
         sorted(kinds, key=lambda kind: kind.__name__), ref_template=_REFERENCE
     )
@@ -124,13 +140,24 @@ def _is_struct(kind: object) -> bool:
 
 
 def _responses(spec: RouteSpec) -> dict[int | str, dict[str, Any]]:
-    statuses = (*_EVERY_ERROR, *_BODY_ERRORS) if spec.body is not None else _EVERY_ERROR
-    error = {"content": _json(ErrorReply)}
+    statuses = {*_EVERY_ERROR, *(_BODY_ERRORS if spec.body is not None else ()), *spec.statuses}
+    error = {"content": _json(spec.error)}
     found: dict[int | str, dict[str, Any]] = {status: dict(error) for status in sorted(statuses)}
-    content = {spec.reply: {"schema": {"type": "string"}}} if isinstance(spec.reply, str) else _json(spec.reply)
+    content = _reply(spec)
     if spec.streams:
-        content = {**content, "text/event-stream": {"schema": {"type": "string"}}}
+        content = {**content, **_EVENTS}
     return {200: {"content": content}, **found}
+
+
+def _reply(spec: RouteSpec) -> Mapping[str, Any]:
+    if spec.reply in _EVENTS:
+        return _EVENTS
+    if isinstance(spec.reply, str):
+        return {spec.reply: {"schema": {"type": "string"}}}
+    content = _json(spec.reply)
+    if spec.many:
+        return {media: {"schema": {"type": "array", "items": found["schema"]}} for media, found in content.items()}
+    return {**content, **_BINARY} if spec.binary else content
 
 
 def _extra(spec: RouteSpec) -> dict[str, Any]:
@@ -139,7 +166,8 @@ def _extra(spec: RouteSpec) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in _path_names(spec.path)
     ]
     if spec.body is not None:
-        extra["requestBody"] = {"required": True, "content": _json(spec.body)}
+        content = {**_json(spec.body), **_BINARY} if spec.binary else _json(spec.body)
+        extra["requestBody"] = {"required": not spec.optional_body, "content": content}
         parameters.append(_TIMEOUT_HEADER)
     if parameters:
         extra["parameters"] = parameters

@@ -24,6 +24,9 @@ class ChunkWriter(Protocol):
         """The end of a choice."""
         ...
 
+    def count(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Let the chunks from now on tell these token counts."""
+
     def usage(self, tally: Tally) -> bytes:
         """The token counts."""
         ...
@@ -41,8 +44,7 @@ class ChatChunks:
 
     def __init__(self, identity: str, created: int, model: str, *, usage: bool) -> None:
         self._head = _head(identity, "chat.completion.chunk", created, model)
-        self._tail = b',"usage":null}\n\n' if usage else b"}\n\n"
-        self._ends = b'},"logprobs":null,"finish_reason":null}]' + self._tail
+        self._end_with(b',"usage":null}\n\n' if usage else b"}\n\n")
 
     def opening(self, index: int) -> bytes:
         """The chunk that says who speaks."""
@@ -51,6 +53,16 @@ class ChatChunks:
     def text(self, index: int, text: str) -> bytes:
         """A chunk of new text."""
         return b'%b{"index":%d,"delta":{"content":%b%b' % (self._head, index, orjson.dumps(text), self._ends)
+
+    def delta(self, index: int, delta: bytes, logprobs: bytes) -> bytes:
+        """A chunk with a delta of any kind; both are JSON."""
+        return b'%b{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":null}]%b' % (
+            self._head,
+            index,
+            delta,
+            logprobs,
+            self._tail,
+        )
 
     def finish(self, index: int, reason: str) -> bytes:
         """The chunk with the finish reason."""
@@ -61,9 +73,17 @@ class ChatChunks:
             self._tail,
         )
 
+    def count(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Let the chunks from now on tell these token counts."""
+        self._end_with(b',"usage":%b}\n\n' % _counts(prompt_tokens, completion_tokens))
+
     def usage(self, tally: Tally) -> bytes:
         """The chunk without choices that carries the token counts."""
         return _usage(self._head, tally)
+
+    def _end_with(self, tail: bytes) -> None:
+        self._tail = tail
+        self._ends = b'},"logprobs":null,"finish_reason":null}]' + tail
 
 
 class TextChunks:
@@ -71,8 +91,7 @@ class TextChunks:
 
     def __init__(self, identity: str, created: int, model: str, *, usage: bool) -> None:
         self._head = _head(identity, "text_completion", created, model)
-        self._tail = b',"usage":null}\n\n' if usage else b"}\n\n"
-        self._ends = b',"logprobs":null,"finish_reason":null}]' + self._tail
+        self._end_with(b',"usage":null}\n\n' if usage else b"}\n\n")
 
     def opening(self, index: int) -> bytes:  # noqa: ARG002
         """Nothing: text completions have no role."""
@@ -81,6 +100,16 @@ class TextChunks:
     def text(self, index: int, text: str) -> bytes:
         """A chunk of new text."""
         return b'%b{"index":%d,"text":%b%b' % (self._head, index, orjson.dumps(text), self._ends)
+
+    def told(self, index: int, text: str, logprobs: bytes) -> bytes:
+        """A chunk of new text with its log-probabilities, which are JSON."""
+        return b'%b{"index":%d,"text":%b,"logprobs":%b,"finish_reason":null}]%b' % (
+            self._head,
+            index,
+            orjson.dumps(text),
+            logprobs,
+            self._tail,
+        )
 
     def finish(self, index: int, reason: str) -> bytes:
         """The chunk with the finish reason."""
@@ -91,9 +120,17 @@ class TextChunks:
             self._tail,
         )
 
+    def count(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Let the chunks from now on tell these token counts."""
+        self._end_with(b',"usage":%b}\n\n' % _counts(prompt_tokens, completion_tokens))
+
     def usage(self, tally: Tally) -> bytes:
         """The chunk without choices that carries the token counts."""
         return _usage(self._head, tally)
+
+    def _end_with(self, tail: bytes) -> None:
+        self._tail = tail
+        self._ends = b',"logprobs":null,"finish_reason":null}]' + tail
 
 
 def _head(identity: str, kind: str, created: int, model: str) -> bytes:
@@ -102,6 +139,9 @@ def _head(identity: str, kind: str, created: int, model: str) -> bytes:
 
 
 def _usage(head: bytes, tally: Tally) -> bytes:
-    prompt, completion = tally.prompt_tokens, tally.completion_tokens
+    return b'%b],"usage":%b}\n\n' % (head, _counts(tally.prompt_tokens, tally.completion_tokens))
+
+
+def _counts(prompt: int, completion: int) -> bytes:
     counts = b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}'
-    return head + b'],"usage":' + counts % (prompt, completion, prompt + completion) + b"}\n\n"
+    return counts % (prompt, completion, prompt + completion)

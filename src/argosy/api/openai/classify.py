@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from argosy.api.http.bodies import BodyReader
+from argosy.api.http.bodies import BodyReader, FieldFact
 from argosy.api.http.exchange import Exchange
 from argosy.api.openai.replies import ClassificationList, Classified, Usage, encode
 from argosy.core.errors import EngineError
@@ -36,6 +36,10 @@ class ClassifyRoute:
         self._catalog = catalog
         self._classifier = classifier
         self._reader = BodyReader(ClassifyBody)
+
+    def fields(self) -> list[FieldFact]:
+        """What becomes of each request field."""
+        return self._reader.fields()
 
     async def create(self, exchange: Exchange) -> None:
         """Classes and probabilities of every text."""

@@ -9,7 +9,7 @@ import msgspec
 import orjson
 from msgspec import Meta
 
-from argosy.api.http.bodies import BodyReader
+from argosy.api.http.bodies import BodyReader, FieldFact, Refusal
 from argosy.api.http.exchange import Exchange
 from argosy.api.openai.inputs import check_token_lists, parse_inputs
 from argosy.core.errors import UnsupportedParameter
@@ -19,7 +19,7 @@ from argosy.server.dataplane.embed import Embedder, Embeddings
 
 _MOST_INPUTS = 2048
 _FIELDS = {"text": "input", "token_ids": "input"}
-_UNSUPPORTED: dict[str, tuple[Any, ...]] = {"embedding_type": (None, "float", ["float"])}
+_UNSUPPORTED = {"embedding_type": Refusal((None, "float", ["float"]), "Vectors are float32.")}
 _INPUT_SCHEMA = {
     "oneOf": [
         {"type": "string"},
@@ -50,6 +50,10 @@ class EmbeddingRoute:
         self._catalog = catalog
         self._embedder = embedder
         self._reader = BodyReader(EmbeddingBody, _UNSUPPORTED)
+
+    def fields(self) -> list[FieldFact]:
+        """What becomes of each request field."""
+        return self._reader.fields()
 
     async def create(self, exchange: Exchange) -> None:
         """One vector an input."""

@@ -1,131 +1,104 @@
-"""What chat and text completions have in common: sampling fields, fields refused, usage."""
+"""What chat and text completions have in common: how answers are drawn, and usage."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Annotated, Any
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-import msgspec
 import numpy as np
-from msgspec import Meta
 
 from argosy.api.http.exchange import Exchange
-from argosy.core.errors import InputTooLong
-from argosy.engines.contract import Chunk, GenerationRequest, Sampling
+from argosy.api.openai.features import require
+from argosy.api.openai.fields import GenerationBody
+from argosy.core.errors import InputTooLong, InvalidRequest
+from argosy.engines.contract import Chunk, Feature, GenerationRequest, Sampling
 from argosy.server.catalog.catalog import ServedModel
 
 _SEEDS = 2**63
-
-UNSUPPORTED: Mapping[str, tuple[Any, ...]] = {
-    "logprobs": (None, False),
-    "top_logprobs": (None, 0),
-    "prompt_logprobs": (None, 0),
-    "logit_bias": (None, {}),
-    "best_of": (None, 1),
-    "suffix": (None, ""),
-    "echo": (None, False),
-    "response_format": (None, {"type": "text"}),
-    "tools": (None, []),
-    "tool_choice": (None, "none", "auto"),
-    "functions": (None, []),
-    "function_call": (None, "none", "auto"),
-    "modalities": (None, ["text"]),
-    "audio": (None,),
-    "prediction": (None,),
-    "web_search_options": (None,),
-    "min_p": (None, 0),
-    "guided_json": (None,),
-    "guided_choice": (None,),
-    "guided_regex": (None,),
-    "guided_grammar": (None,),
-    "structured_outputs": (None,),
-    "nvext": (None, {}),
-    "chat_template": (None,),
-    "chat_template_kwargs": (None, {}),
-    "documents": (None, []),
-    "cache_salt": (None,),
-}
-"""Fields that would change the answer and cannot be honoured, with the values that ask for nothing."""
-
-FIELDS: Mapping[str, str] = {"include_stop": "include_stop_str_in_output", "sampling_parameters": "model"}
-"""Names the engine uses for request fields that are called otherwise here."""
-
-_Stop = Annotated[str, Meta(min_length=1, max_length=256)]
+_TOKEN_ID = re.compile(r"[0-9]{1,9}")
 
 
-class StreamOptions(msgspec.Struct, frozen=True):
-    """How a stream is sent."""
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """The log-probabilities that a request asks for.
 
-    include_usage: bool | None = None
+    Attributes:
+        top: how many of the likeliest tokens at each place.
+        top_field: the request field that says so.
+    """
 
-
-class GenerationBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of both routes; `null` means the default everywhere."""
-
-    model: str
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    n: Annotated[int, Meta(ge=1, le=8)] | None = None
-    max_tokens: Annotated[int, Meta(ge=1)] | None = None
-    min_tokens: Annotated[int, Meta(ge=0)] | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
-    top_k: Annotated[int, Meta(ge=-1, le=1_000_000)] | None = None
-    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
-    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
-    repetition_penalty: Annotated[float, Meta(gt=0, le=2)] | None = None
-    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
-    stop: _Stop | Annotated[list[_Stop], Meta(max_length=16)] | None = None
-    ignore_eos: bool | None = None
-    include_stop_str_in_output: bool | None = None
-    user: str | None = None
-
-    @property
-    def choices(self) -> int:
-        """Answers wanted for each prompt."""
-        return self.n or 1
-
-    @property
-    def wants_usage(self) -> bool:
-        """Whether a stream ends with a chunk of token counts."""
-        return self.stream_options is not None and bool(self.stream_options.include_usage)
+    wanted: bool = False
+    top: int = 0
+    top_field: str = "top_logprobs"
 
 
-def sampling(body: GenerationBody, model: ServedModel, max_tokens: int | None, param: str, **fixed: bool) -> Sampling:
-    """How the body asks for its answers to be drawn.
+def sampling(body: GenerationBody, model: ServedModel, limit: tuple[str, int | None], odds: Odds) -> Sampling:
+    """How the body asks for its answers to be drawn, a constraint apart.
 
     Args:
         body: the decoded request.
         model: the model it is for.
-        max_tokens: the limit asked for, under whichever name.
-        param: that name.
-        fixed: fields of `Sampling` that the route decides.
+        limit: the most tokens asked for, under whichever name.
+        odds: the log-probabilities asked for.
 
     Raises:
-        InputTooLong: `max_tokens` alone is more than the model's context.
+        InputTooLong: the limit alone is more than the model's context.
+        InvalidRequest: a field contradicts its twin in `nvext`, or holds no token ids.
+        UnsupportedParameter: the engine cannot do what a field asks for.
     """
+    field, max_tokens = limit
     if max_tokens is not None and max_tokens > model.max_tokens:
         raise InputTooLong(
-            f"'{param}' is {max_tokens}, which exceeds maximum allowed token size {model.max_tokens}. Ask for less.",
-            param=param,
+            f"'{field}' is {max_tokens}, which exceeds maximum allowed token size {model.max_tokens}. Ask for less.",
+            param=field,
         )
-    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    if odds.wanted:
+        require(model, Feature.LOGPROBS, "logprobs")
+    if odds.top:
+        require(model, Feature.TOP_LOGPROBS, odds.top_field)
+    if body.min_p:
+        require(model, Feature.MIN_P, "min_p")
+    if body.logit_bias:
+        require(model, Feature.LOGIT_BIAS, "logit_bias")
     return Sampling(
         max_tokens=max_tokens,
         min_tokens=body.min_tokens or 0,
         temperature=1.0 if body.temperature is None else body.temperature,
         top_p=1.0 if body.top_p is None else body.top_p,
-        top_k=max(0, body.top_k or 0),
-        repetition_penalty=body.repetition_penalty or 1.0,
+        top_k=max(0, _twin(body, "top_k") or 0),
+        min_p=body.min_p or 0.0,
+        repetition_penalty=_twin(body, "repetition_penalty") or 1.0,
         presence_penalty=body.presence_penalty or 0.0,
         frequency_penalty=body.frequency_penalty or 0.0,
         seed=body.seed,
-        stop=stop,
-        ignore_eos=bool(body.ignore_eos),
+        stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ()),
+        logit_bias=_biases(body.logit_bias or {}),
+        logprobs=odds.wanted,
+        top_logprobs=odds.top,
+        counts=body.wants_counts,
+        ignore_eos=bool(_twin(body, "ignore_eos")),
         include_stop=bool(body.include_stop_str_in_output),
-        **fixed,
     )
+
+
+def _twin(body: GenerationBody, field: str) -> Any:
+    """The value of a field that may also stand in `nvext`."""
+    own = getattr(body, field)
+    other = None if body.nvext is None else getattr(body.nvext, field)
+    if own is not None and other is not None and own != other:
+        raise InvalidRequest(
+            f"'{field}' and 'nvext.{field}' contradict each other. Send one of them.", param=f"nvext.{field}"
+        )
+    return other if own is None else own
+
+
+def _biases(given: dict[str, float]) -> dict[int, float]:
+    for token in given:
+        if not _TOKEN_ID.fullmatch(token):
+            raise InvalidRequest(f"'logit_bias' has the name {token[:32]!r}, which is no token id.", param="logit_bias")
+    return {int(token): bias for token, bias in given.items()}
 
 
 def fan_out(prompts: Sequence[str | list[int]], choices: int, drawn: Sampling) -> list[GenerationRequest]:

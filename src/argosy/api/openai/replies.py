@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from argosy.api.openai.logprobs import ChatLogprobs, TextLogprobs
+
 encode = msgspec.json.Encoder().encode
 
 
@@ -29,12 +31,29 @@ class InputUsage(msgspec.Struct, frozen=True):
     total_tokens: int
 
 
+class FunctionCall(msgspec.Struct, frozen=True):
+    """What is to be called; `arguments` is JSON text as the model wrote it, so check it before use."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call the assistant asks for."""
+
+    id: str
+    type: Literal["function"]
+    function: FunctionCall
+
+
 class ChatMessage(msgspec.Struct, frozen=True):
-    """The assistant's words."""
+    """The assistant's words; `content` is null when there are tool calls and nothing else."""
 
     role: Literal["assistant"]
     content: str | None
     refusal: str | None = None
+    tool_calls: list[ToolCall] | msgspec.UnsetType = msgspec.UNSET
+    reasoning_content: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChatChoice(msgspec.Struct, frozen=True):
@@ -43,7 +62,7 @@ class ChatChoice(msgspec.Struct, frozen=True):
     index: int
     message: ChatMessage
     finish_reason: str
-    logprobs: None = None
+    logprobs: ChatLogprobs | None = None
 
 
 class ChatCompletion(msgspec.Struct, frozen=True):
@@ -64,7 +83,7 @@ class TextChoice(msgspec.Struct, frozen=True):
     index: int
     text: str
     finish_reason: str
-    logprobs: None = None
+    logprobs: TextLogprobs | None = None
 
 
 class TextCompletion(msgspec.Struct, frozen=True):

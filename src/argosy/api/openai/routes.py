@@ -17,9 +17,11 @@ from argosy.api.openai.replies import (
     ModelList,
     TextCompletion,
 )
+from argosy.api.openai.tokenize import DetokenizeBody, DetokenizeReply, TokenizeBody, TokenizeReply, TokenizeRoutes
 from argosy.server.catalog.catalog import Catalog
 from argosy.server.dataplane.plane import DataPlane
 from argosy.server.text.templates import ChatTemplates
+from argosy.server.text.tokenize import TextTokenizers
 
 _TAG = "OpenAI"
 
@@ -27,12 +29,15 @@ _TAG = "OpenAI"
 class OpenAIRoutes:
     """Builds the dialect's routes over the server."""
 
-    def __init__(self, catalog: Catalog, plane: DataPlane, templates: ChatTemplates) -> None:
+    def __init__(
+        self, catalog: Catalog, plane: DataPlane, templates: ChatTemplates, tokenizers: TextTokenizers
+    ) -> None:
         self._embeddings = EmbeddingRoute(catalog, plane.embedder)
         self._chat = ChatCompletions(catalog, plane.generator, templates)
         self._completions = Completions(catalog, plane.generator)
         self._classify = ClassifyRoute(catalog, plane.classifier)
         self._models = ModelRoutes(catalog)
+        self._tokenize = TokenizeRoutes(catalog, tokenizers, templates)
 
     def routes(self) -> list[RouteSpec]:
         """All of them."""
@@ -46,6 +51,7 @@ class OpenAIRoutes:
                 ERRORS,
                 EmbeddingList,
                 EmbeddingBody,
+                fields=tuple(self._embeddings.fields()),
             ),
             RouteSpec(
                 "POST",
@@ -57,6 +63,7 @@ class OpenAIRoutes:
                 ChatCompletion,
                 ChatBody,
                 streams=True,
+                fields=tuple(self._chat.fields()),
             ),
             RouteSpec(
                 "POST",
@@ -68,6 +75,7 @@ class OpenAIRoutes:
                 TextCompletion,
                 CompletionBody,
                 streams=True,
+                fields=tuple(self._completions.fields()),
             ),
             RouteSpec(
                 "POST",
@@ -78,6 +86,28 @@ class OpenAIRoutes:
                 ERRORS,
                 ClassificationList,
                 ClassifyBody,
+                fields=tuple(self._classify.fields()),
+            ),
+            RouteSpec(
+                "POST",
+                "/tokenize",
+                self._tokenize.tokenize,
+                "Texts to token ids",
+                _TAG,
+                ERRORS,
+                TokenizeReply,
+                TokenizeBody,
+                fields=tuple(self._tokenize.fields()),
+            ),
+            RouteSpec(
+                "POST",
+                "/detokenize",
+                self._tokenize.detokenize,
+                "Token ids to text",
+                _TAG,
+                ERRORS,
+                DetokenizeReply,
+                DetokenizeBody,
             ),
             RouteSpec("GET", "/v1/models", self._models.list, "List the models", _TAG, ERRORS, ModelList),
             RouteSpec("GET", "/v1/models/{model}", self._models.get, "Describe a model", _TAG, ERRORS, ModelCard),

@@ -11,6 +11,7 @@ from typing import Any
 from argosy.core.deadline import NEVER, Deadline
 from argosy.core.errors import EngineError, InvalidModelEntry, InvalidRequest
 from argosy.server.text import frames
+from argosy.server.text.parsers import check_parsers
 from argosy.server.text.process import RendererDied, RendererProcess
 from argosy.store.entries import ModelEntry
 
@@ -59,9 +60,11 @@ class ChatTemplates:
         """Load the template of every entry that names one, and try each.
 
         Raises:
-            InvalidModelEntry: a template is missing, broken, forbidden or too slow; the message names the file.
+            InvalidModelEntry: a template is missing, broken, forbidden or too slow, or an entry names a parser that
+                does not exist; the message names the file or the parser.
         """
         for entry in entries:
+            check_parsers(entry.spec)
             generate = entry.spec.generate
             if generate is None or generate.chat_template is None:
                 continue
@@ -89,6 +92,10 @@ class ChatTemplates:
         if isinstance(answer, frames.Failed):
             raise InvalidModelEntry(f"The chat template of {model!r} cannot be used: {answer.message}.")
         self._templates[model] = template
+
+    def forget(self, model: str) -> None:
+        """Drop a model's template; a model without one is ignored."""
+        self._templates.pop(model, None)
 
     def has(self, model: str) -> bool:
         """Whether `model` has a template."""

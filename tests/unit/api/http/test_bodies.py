@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from argosy.api.http.bodies import DEEPEST, BodyReader, parse
+from argosy.api.http.bodies import DEEPEST, BodyReader, Disposition, FieldFact, Refusal, parse
 from argosy.core.errors import InvalidRequest, MalformedBody, UnsupportedParameter
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -148,3 +148,41 @@ def test_any_object_is_a_struct_or_a_request_error(body: dict[str, object]) -> N
     except InvalidRequest as error:
         outcome = error
     assert isinstance(outcome, Body | InvalidRequest)
+
+
+def test_a_reader_tells_what_becomes_of_each_field() -> None:
+    """By name, for the tables that are made from the code."""
+    reader = BodyReader(
+        Body,
+        {"tools": Refusal((None, []), "There are none."), "audio": (None,)},
+        depends={"n": "needs patience"},
+        ignored={"store": "nothing is stored"},
+    )
+    assert reader.fields() == [
+        FieldFact("audio", Disposition.REFUSED, "Leave it out."),
+        FieldFact("format", Disposition.SUPPORTED),
+        FieldFact("inner", Disposition.SUPPORTED),
+        FieldFact("model", Disposition.SUPPORTED),
+        FieldFact("n", Disposition.DEPENDS, "needs patience"),
+        FieldFact("store", Disposition.IGNORED, "nothing is stored"),
+        FieldFact("tools", Disposition.REFUSED, "There are none."),
+    ]
+
+
+def test_a_refusal_gives_its_reason() -> None:
+    """Behind the name of the field; values that ask for nothing are taken."""
+    reader = BodyReader(Body, {"tools": Refusal((None, []), "There are none.")})
+    with pytest.raises(UnsupportedParameter, match=r"'tools' is not supported here\. There are none\."):
+        reader.read(b'{"model": "m", "tools": [1]}')
+    assert reader.read(b'{"model": "m", "tools": []}')[1] == []
+
+
+class Outer(msgspec.Struct):
+    inner: Inner | None = None
+
+
+def test_unknown_names_inside_an_object_of_fixed_names_are_reported() -> None:
+    """By their path; the object may also be missing."""
+    reader = BodyReader(Outer)
+    assert reader.read(b'{"inner": {"text": "a", "b": 1}, "c": 2}')[1] == ["c", "inner.b"]
+    assert reader.read(b'{"inner": null}')[1] == []

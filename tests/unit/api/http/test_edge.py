@@ -56,6 +56,7 @@ async def test_a_wrong_method_is_405_and_names_the_right_one(client: httpx.Async
     """The message says what the path takes."""
     reply = await client.get("/v1/embeddings")
     assert reply.status_code == 405
+    assert reply.headers["allow"] == "POST"
     assert "POST" in reply.json()["message"]
 
 

@@ -22,6 +22,7 @@ def _classes(kind: type[core.ArgosyError] = core.ArgosyError) -> Iterator[type[c
     [
         (core.InvalidRequest, 400),
         (core.MalformedBody, 400),
+        (core.ModelLoadFailed, 400),
         (core.InputTooLong, 400),
         (core.UnsupportedParameter, 400),
         (core.Unauthenticated, 401),

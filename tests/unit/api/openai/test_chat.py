@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import httpx
 import pytest
@@ -59,6 +60,19 @@ async def test_usage_is_streamed_when_asked_for(chat: httpx.AsyncClient) -> None
     assert parsed[-1]["choices"] == []
     assert parsed[-1]["usage"] == {"prompt_tokens": 4, "completion_tokens": 4, "total_tokens": 8}
     assert all(chunk["usage"] is None for chunk in parsed[:-1])
+
+
+@pytest.mark.parametrize("n", [1, 2])
+async def test_every_chunk_counts_when_asked_to(chat: httpx.AsyncClient, n: int) -> None:
+    """The counts so far grow with the answer and end with those of the last chunk."""
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    *chunks, _ = events((await ask(chat, stream=True, n=n, stream_options=options)).text)
+    counted = [json.loads(chunk)["usage"] for chunk in chunks]
+    produced = [usage["completion_tokens"] for usage in counted]
+    assert produced == sorted(produced)
+    assert len(set(produced)) > 2
+    assert counted[-1] == {"prompt_tokens": 4, "completion_tokens": 4 * n, "total_tokens": 4 + 4 * n}
+    assert all(usage["prompt_tokens"] == 4 for usage in counted)
 
 
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
@@ -180,6 +194,26 @@ async def test_wrong_messages_are_400_and_named(chat: httpx.AsyncClient, message
         ("stop", 5),
         ("stream", "yes"),
         ("stream_options", 1),
+        ("top_logprobs", 21),
+        ("top_logprobs", -1),
+        ("top_logprobs", 5),
+        ("logprobs", 5),
+        ("min_p", 1.1),
+        ("logit_bias", {"1": 101}),
+        ("logit_bias", {str(token): 1 for token in range(1025)}),
+        ("response_format", {"type": "yaml"}),
+        ("response_format", {"type": "json_schema"}),
+        ("response_format", {"type": "json_schema", "json_schema": {"name": "x y", "schema": {}}}),
+        ("response_format", {"type": "json_schema", "json_schema": {"name": "x"}}),
+        ("guided_choice", []),
+        ("guided_choice", ["a", ""]),
+        ("guided_choice", ["a"] * 1001),
+        ("nvext", {"top_k": "many"}),
+        ("tool_choice", "required"),
+        ("tool_choice", {"type": "function", "function": {"name": "f"}}),
+        ("tool_choice", "sometimes"),
+        ("parallel_tool_calls", "no"),
+        ("reasoning_effort", "extreme"),
     ],
 )
 async def test_a_field_out_of_range_is_400_and_named(
@@ -188,26 +222,38 @@ async def test_a_field_out_of_range_is_400_and_named(
     """L5, V9: the engine never sees it."""
     reply = await ask(chat, **{field: value})
     assert reply.status_code == 400
-    assert reply.json()["param"].split("[")[0] == field
+    assert re.split(r"[.\[]", reply.json()["param"])[0] == field
     assert chat_server.client.calls == []
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("logprobs", True),
-        ("top_logprobs", 5),
         ("prompt_logprobs", -1),
         ("logit_bias", {"1": 2}),
+        ("min_p", 0.1),
         ("best_of", 3),
-        ("response_format", {"type": "json_object"}),
+        ("suffix", "x"),
+        ("echo", True),
+        ("functions", [{"name": "f"}]),
+        ("function_call", {"name": "f"}),
         ("tools", [{"type": "function", "function": {"name": "f"}}]),
-        ("tool_choice", "required"),
-        ("guided_json", {}),
+        ("response_format", {"type": "json_object"}),
+        ("guided_json", {"type": "object"}),
+        ("guided_choice", ["a"]),
+        ("guided_regex", "a"),
+        ("guided_grammar", 'root ::= "a"'),
+        ("guided_whitespace_pattern", " "),
         ("chat_template", "{{ 1 }}"),
         ("chat_template_kwargs", {"x": 1}),
+        ("chat_template_kwargs", {"enable_thinking": False}),
+        ("reasoning_effort", "high"),
         ("cache_salt", "x"),
-        ("nvext", {"guided_regex": "a"}),
+        ("documents", [{"text": "x"}]),
+        ("modalities", ["text", "audio"]),
+        ("stop_token_ids", [1]),
+        ("logits_processors", ["os.system"]),
+        ("use_beam_search", True),
     ],
 )
 async def test_what_cannot_be_honoured_is_refused_by_name(
@@ -221,12 +267,43 @@ async def test_what_cannot_be_honoured_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"nvext": {"guided_regex": "a"}}, "nvext.guided_regex"),
+        ({"structured_outputs": {"regex": "a"}}, "structured_outputs.regex"),
+        (
+            {"structured_outputs": {"structural_tag": {}, "whitespace_pattern": " "}},
+            "structured_outputs.whitespace_pattern",
+        ),
+        ({"structured_outputs": {"structural_tag": {"format": {}}}}, "structured_outputs.structural_tag"),
+    ],
+)
+async def test_what_cannot_be_honoured_inside_a_field_is_refused_by_its_path(
+    chat_server: Server, chat: httpx.AsyncClient, fields: dict[str, object], param: str
+) -> None:
+    """The engine of this model, echo, holds no answer to a form."""
+    reply = await ask(chat, **fields)
+    assert (reply.status_code, reply.json()["param"]) == (400, param)
+    assert reply.json()["error"]["code"] == "unsupported_parameter"
+    assert chat_server.client.calls == []
+
+
+async def test_a_refusal_says_why_and_what_to_do(chat: httpx.AsyncClient) -> None:
+    """The old names point to the new ones; what the engine lacks names the engine."""
+    assert "use 'tools'" in (await ask(chat, functions=[{"name": "f"}])).json()["message"]
+    assert "its engine, echo, cannot" in (await ask(chat, guided_regex="a")).json()["message"]
+
+
+@pytest.mark.parametrize(
     "fields",
     [
-        {"logprobs": False},
+        {"logprobs": False, "top_logprobs": 0},
         {"tools": [], "tool_choice": "none"},
+        {"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "none"},
         {"response_format": {"type": "text"}},
-        {"logit_bias": {}},
+        {"logit_bias": {}, "min_p": 0, "nvext": {}, "structured_outputs": {}},
+        {"chat_template_kwargs": {}, "reasoning_effort": "none", "parallel_tool_calls": True},
+        {"best_of": 1, "suffix": "", "echo": False, "functions": [], "modalities": ["text"]},
         {"temperature": None, "stop": None, "n": None, "stream": None, "max_tokens": None},
     ],
 )
@@ -235,6 +312,31 @@ async def test_fields_that_ask_for_nothing_are_taken(chat: httpx.AsyncClient, fi
     reply = await ask(chat, **fields)
     assert reply.status_code == 200
     assert "x-argosy-warning" not in reply.headers
+
+
+async def test_fields_that_change_nothing_are_named_in_a_warning(chat: httpx.AsyncClient) -> None:
+    """Also inside objects whose names are fixed."""
+    reply = await ask(chat, store=True, guided_decoding_backend="xgrammar", nvext={"annotations": []})
+    assert reply.status_code == 200
+    assert reply.headers["x-argosy-warning"].endswith("guided_decoding_backend, nvext.annotations, store")
+
+
+@pytest.mark.parametrize(("field", "value"), [("top_k", 7), ("repetition_penalty", 1.5), ("ignore_eos", True)])
+async def test_nvext_says_what_the_field_itself_says(
+    chat_server: Server, chat: httpx.AsyncClient, field: str, value: object
+) -> None:
+    """NIM 1.x's clients are understood; saying it twice is no contradiction."""
+    for fields in ({"nvext": {field: value}}, {field: value, "nvext": {field: value}}):
+        assert (await ask(chat, max_tokens=4, **fields)).status_code == 200
+        sent = json.loads(chat_server.client.calls.pop().inputs["sampling_parameters"].item())
+        assert sent[field] == value
+
+
+async def test_nvext_may_not_contradict_the_field(chat_server: Server, chat: httpx.AsyncClient) -> None:
+    """Neither of the two values is chosen silently."""
+    reply = await ask(chat, top_k=5, nvext={"top_k": 6})
+    assert (reply.status_code, reply.json()["param"]) == (400, "nvext.top_k")
+    assert chat_server.client.calls == []
 
 
 async def test_an_alias_answers_under_its_own_name(chat_server: Server, chat: httpx.AsyncClient) -> None:

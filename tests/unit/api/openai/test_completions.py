@@ -81,12 +81,62 @@ async def test_a_prompt_of_too_many_tokens_never_travels(server: Server, client:
     assert server.client.calls == []
 
 
-@pytest.mark.parametrize(("field", "value"), [("suffix", "x"), ("echo", True), ("best_of", 2), ("logprobs", 1)])
-async def test_what_cannot_be_honoured_is_refused_by_name(client: httpx.AsyncClient, field: str, value: object) -> None:
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("suffix", "x"),
+        ("best_of", 2),
+        ("top_logprobs", 2),
+        ("messages", [{"role": "user", "content": "x"}]),
+        ("tools", [{"type": "function", "function": {"name": "f"}}]),
+        ("tool_choice", "required"),
+        ("reasoning_effort", "low"),
+        ("guided_json", {"type": "object"}),
+    ],
+)
+async def test_what_cannot_be_honoured_is_refused_by_name(
+    server: Server, client: httpx.AsyncClient, field: str, value: object
+) -> None:
     """Never silently dropped."""
     reply = await complete(client, prompt="a", **{field: value})
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "unsupported_parameter")
     assert reply.json()["param"] == field
+    assert server.client.calls == []
+
+
+@pytest.mark.parametrize("value", [-1, 6, 10**6, True, "5"])
+async def test_a_count_of_logprobs_out_of_range_is_400(
+    server: Server, client: httpx.AsyncClient, value: object
+) -> None:
+    """V9, L5: at most 5 on this route, as at OpenAI."""
+    reply = await complete(client, prompt="a", logprobs=value)
+    assert (reply.status_code, reply.json()["param"]) == (400, "logprobs")
+    assert server.client.calls == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_echo_puts_the_prompt_in_front(client: httpx.AsyncClient, stream: bool) -> None:
+    """Of every choice; the token counts do not change."""
+    reply = await complete(
+        client, prompt=["a b", "c"], n=2, echo=True, stream=stream, stream_options={"include_usage": True}
+    )
+    texts = dict.fromkeys(range(4), "")
+    chunks = [json.loads(chunk) for chunk in events(reply.text)[:-1]] if stream else [reply.json()]
+    for chunk in chunks:
+        for choice in chunk["choices"]:
+            texts[choice["index"]] += choice["text"]
+    assert texts == {0: "a ba b", 1: "a ba b", 2: "cc", 3: "cc"}
+    assert chunks[-1]["usage"] == {"prompt_tokens": 3, "completion_tokens": 6, "total_tokens": 9}
+
+
+@pytest.mark.parametrize("fields", [{"prompt": [1, 2]}, {"prompt": "a", "logprobs": 0}])
+async def test_echo_that_is_not_possible_is_refused(
+    server: Server, client: httpx.AsyncClient, fields: dict[str, object]
+) -> None:
+    """Token ids have no text here, and prompts no log-probabilities."""
+    reply = await complete(client, echo=True, **fields)
+    assert (reply.status_code, reply.json()["param"]) == (400, "echo")
+    assert server.client.calls == []
 
 
 async def test_one_bad_prompt_fails_the_whole_request_and_frees_the_rest(
