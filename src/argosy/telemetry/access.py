@@ -10,6 +10,15 @@ from typing import Any
 _LOG = logging.getLogger("argosy.access")
 _EXPECTED = frozenset({200, 503})
 """What a probe is answered while all is well, and while models load."""
+_PROBED = (
+    "/v1/health/",
+    "/v2/health/",
+    "/metrics",
+    "/v1/metrics",
+    "/inference.GRPCInferenceService/ServerLive",
+    "/inference.GRPCInferenceService/ServerReady",
+    "/grpc.health.v1.Health/",
+)
 
 
 @dataclass(slots=True)
@@ -42,7 +51,7 @@ class AccessLog:
         quiet: path prefixes that probes poll; they are logged at DEBUG.
     """
 
-    def __init__(self, quiet: tuple[str, ...] = ("/v1/health/", "/metrics", "/v1/metrics")) -> None:
+    def __init__(self, quiet: tuple[str, ...] = _PROBED) -> None:
         self._quiet = quiet
 
     def write(self, record: AccessRecord) -> None:

@@ -7,6 +7,9 @@ writable directory) in the environment before this module is imported; any worke
 from __future__ import annotations
 
 import os
+import threading
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +22,17 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 from argosy.core.status import ModelState, RuntimeStatus
+from argosy.telemetry import aliases
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+_TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 _TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
 
 
@@ -55,6 +62,7 @@ REQUEST_SECONDS = Family(
 )
 REQUESTS_IN_FLIGHT = Family(Gauge, "argosy_requests_in_flight", "Requests taken and not yet answered.")
 ENGINE_CALLS = Family(Gauge, "argosy_engine_calls_in_flight", "Engine calls under way.", ("model",))
+ENGINE_LIMIT = Family(Gauge, "argosy_engine_call_limit", "Most engine calls at once.", ("model",))
 QUEUE_DEPTH = Family(Gauge, "argosy_queue_depth", "Requests that wait for an engine slot.", ("model",))
 QUEUE_SECONDS = Family(
     Histogram, "argosy_queue_duration_seconds", "Time spent waiting for an engine slot.", ("model",), _SECONDS
@@ -72,6 +80,18 @@ NEXT_TOKEN = Family(
     ("model",),
     _TOKEN_SECONDS,
 )
+GENERATIONS = Family(
+    Counter,
+    "argosy_generations_finished_total",
+    "Answers that ended, by why: stop, length, abort (the client left) or error.",
+    ("model", "finished_reason"),
+)
+GENERATION_PROMPT = Family(
+    Histogram, "argosy_request_prompt_tokens", "Length of the prompts of finished answers.", ("model",), _TOKENS
+)
+GENERATION_OUTPUT = Family(
+    Histogram, "argosy_request_generation_tokens", "Length of finished answers.", ("model",), _TOKENS
+)
 MODEL_READY = Family(
     Gauge, "argosy_model_ready", "1 when the model takes requests.", ("model",), gather="livemostrecent"
 )
@@ -87,6 +107,7 @@ TABLE: tuple[Family, ...] = (
     REQUEST_SECONDS,
     REQUESTS_IN_FLIGHT,
     ENGINE_CALLS,
+    ENGINE_LIMIT,
     QUEUE_DEPTH,
     QUEUE_SECONDS,
     REJECTED,
@@ -94,16 +115,25 @@ TABLE: tuple[Family, ...] = (
     OUTPUT_TOKENS,
     FIRST_TOKEN,
     NEXT_TOKEN,
+    GENERATIONS,
+    GENERATION_PROMPT,
+    GENERATION_OUTPUT,
     MODEL_READY,
     RUNTIME_RESTARTS,
 )
-"""The whole public list; `docs` and dashboards are checked against it."""
+"""The whole list of our own names; `aliases` has the others. `docs/metrics.md` is checked against both."""
+
+FINISHED_REASONS = ("stop", "length", "abort", "error")
 
 
 class ModelMetrics:
     """The metrics of one model with its label already bound, so that counting costs no look-up."""
 
     __slots__ = (
+        "_answer_lengths",
+        "_finished",
+        "_prompt_lengths",
+        "call_limit",
         "calls",
         "expired",
         "first_token",
@@ -117,6 +147,7 @@ class ModelMetrics:
 
     def __init__(self, metrics: Metrics, model: str) -> None:
         self.calls: Gauge = metrics.child(ENGINE_CALLS, model)
+        self.call_limit: Gauge = metrics.child(ENGINE_LIMIT, model)
         self.queue_depth: Gauge = metrics.child(QUEUE_DEPTH, model)
         self.queue_seconds: Histogram = metrics.child(QUEUE_SECONDS, model)
         self.overloaded: Counter = metrics.child(REJECTED, model, "overloaded")
@@ -125,6 +156,26 @@ class ModelMetrics:
         self.output_tokens: Counter = metrics.child(OUTPUT_TOKENS, model)
         self.first_token: Histogram = metrics.child(FIRST_TOKEN, model)
         self.next_token: Histogram = metrics.child(NEXT_TOKEN, model)
+        self._prompt_lengths: Histogram = metrics.child(GENERATION_PROMPT, model)
+        self._answer_lengths: Histogram = metrics.child(GENERATION_OUTPUT, model)
+        self._finished: dict[str, Counter] = {
+            reason: metrics.child(GENERATIONS, model, reason) for reason in FINISHED_REASONS
+        }
+
+    def generation_ended(self, reason: str, prompt_tokens: int, output_tokens: int) -> None:
+        """Count one answer.
+
+        Args:
+            reason: one of `FINISHED_REASONS`; lengths are only measured of answers that ended by themselves.
+            prompt_tokens: length of the prompt.
+            output_tokens: length of the answer.
+        """
+        self.prompt_tokens.inc(prompt_tokens)
+        self.output_tokens.inc(output_tokens)
+        self._finished[reason].inc()
+        if reason in {"stop", "length"}:
+            self._prompt_lengths.observe(prompt_tokens)
+            self._answer_lengths.observe(output_tokens)
 
 
 class Metrics:
@@ -136,7 +187,10 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._families: dict[str, Any] = {family.name: _build(family, self._registry) for family in TABLE}
         self._models: dict[str, ModelMetrics] = {}
+        self._known: set[str] = set()
         self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._throughput = aliases.Throughput(time.monotonic)
+        self._rendering = threading.Lock()
         self.in_flight: Gauge = self._families[REQUESTS_IN_FLIGHT.name]
 
     def child(self, family: Family, *labels: str) -> Any:
@@ -173,15 +227,42 @@ class Metrics:
         self._families[RUNTIME_RESTARTS.name].set(status.restarts)
         for name, model in status.models.items():
             self.child(MODEL_READY, name).set(model.state is ModelState.READY)
+        for name in self._known - status.models.keys():
+            self.child(MODEL_READY, name).set(0)
+        self._known |= status.models.keys()
 
-    def render(self) -> bytes:
-        """The exposition text (Prometheus text format 0.0.4) of every worker."""
+    def render(self, runtime: bytes = b"", model: str | None = None) -> bytes:
+        """The exposition text (Prometheus text format 0.0.4) of every worker, under our names and all others.
+
+        Args:
+            runtime: the runtime's own text; it follows ours, and what aliases copy from it is read.
+            model: leave out what belongs to another model.
+        """
+        with self._rendering:
+            own = list(self._gathered().collect())
+            metrics: Iterable[Metric] = [*own, *aliases.copies([*own, *aliases.parse_sources(runtime)])]
+            metrics = [*metrics, self._throughput.look(own)]
+        if model is not None:
+            metrics, runtime = aliases.only_model(metrics, model), aliases.only_model_text(runtime, model)
+        return generate_latest(_Collected(metrics)) + runtime
+
+    def _gathered(self) -> CollectorRegistry:
         directory = os.environ.get(_MULTIPROCESS)
         if not directory:
-            return generate_latest(self._registry)
+            return self._registry
         gathered = CollectorRegistry()
         MultiProcessCollector(gathered, path=directory)  # type: ignore[no-untyped-call]
-        return generate_latest(gathered)
+        return gathered
+
+
+class _Collected(Collector):
+    """Metrics that have been collected already."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
 
 
 def forget_process(directory: Path, pid: int) -> None:

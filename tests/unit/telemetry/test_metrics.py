@@ -76,3 +76,11 @@ def _samples(text: bytes) -> dict[tuple[str, str], float]:
     return {
         (sample.name, sample.labels.get("status", "")): sample.value for family in families for sample in family.samples
     }
+
+
+def test_a_model_that_was_unloaded_is_ready_no_longer() -> None:
+    """Its last state would be scraped for ever."""
+    metrics = Metrics()
+    metrics.runtime_changed(_status(ModelState.READY))
+    metrics.runtime_changed(RuntimeStatus(RuntimeState.READY))
+    assert 'argosy_model_ready{model="m"} 0.0' in metrics.render().decode()

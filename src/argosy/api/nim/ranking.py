@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from argosy.api.http.bodies import BodyReader
+from argosy.api.http.bodies import BodyReader, FieldFact
 from argosy.api.http.exchange import Exchange
 from argosy.core.errors import InvalidRequest, UnsupportedParameter
 from argosy.core.models import Task
@@ -71,6 +71,10 @@ class RankingRoute:
         self._catalog = catalog
         self._ranker = ranker
         self._reader = BodyReader(RankingBody)
+
+    def fields(self) -> list[FieldFact]:
+        """What becomes of each request field."""
+        return self._reader.fields()
 
     async def create(self, exchange: Exchange) -> None:
         """Every passage with its score."""

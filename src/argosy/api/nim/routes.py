@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import msgspec
-import orjson
-
 from argosy.api.http.exchange import Exchange
 from argosy.api.http.routes import RouteSpec
 from argosy.api.nim.errors import ERRORS
 from argosy.api.nim.health import Health, HealthRoutes
+from argosy.api.nim.management import LicenseInfo, ManagementRoutes, Manifest, Metadata, Version
 from argosy.api.nim.ranking import RankingBody, RankingReply, RankingRoute
 from argosy.server.admission.drain import Drain
 from argosy.server.catalog.board import StatusBoard
@@ -20,14 +18,6 @@ from argosy.server.dataplane.rank import Ranker
 from argosy.telemetry.metrics import CONTENT_TYPE, Metrics
 
 _TAG = "NIM"
-_API = "1.0.0"
-
-
-class Version(msgspec.Struct, frozen=True):
-    """Version of the program and of the NIM surface it follows."""
-
-    release: str
-    api: str
 
 
 class NimRoutes:
@@ -46,13 +36,13 @@ class NimRoutes:
     ) -> None:
         self._ranking = RankingRoute(catalog, ranker)
         self._health = HealthRoutes(board, drain)
+        self._management = ManagementRoutes(catalog, release)
         self._metrics = metrics
         self._extra_metrics = extra_metrics
-        self._version = orjson.dumps({"release": release, "api": _API})
 
     def routes(self) -> list[RouteSpec]:
         """All of them."""
-        live, ready = self._health.live, self._health.ready
+        about, health = self._management, self._health
         return [
             RouteSpec(
                 "POST",
@@ -63,22 +53,22 @@ class NimRoutes:
                 ERRORS,
                 RankingReply,
                 RankingBody,
+                fields=tuple(self._ranking.fields()),
             ),
-            RouteSpec("GET", "/v1/health/live", live, "Whether the process answers", _TAG, ERRORS, Health),
-            RouteSpec("GET", "/v1/health/ready", ready, "Whether every model answers", _TAG, ERRORS, Health),
-            RouteSpec("GET", "/v1/version", self.version, "Versions", _TAG, ERRORS, Version),
+            RouteSpec("GET", "/v1/health/live", health.live, "Whether the process answers", _TAG, ERRORS, Health),
+            RouteSpec("GET", "/v1/health/ready", health.ready, "Whether every model answers", _TAG, ERRORS, Health),
+            RouteSpec("GET", "/v1/version", about.version, "Versions", _TAG, ERRORS, Version),
+            RouteSpec("GET", "/v1/metadata", about.metadata, "Version, models and licence", _TAG, ERRORS, Metadata),
+            RouteSpec("GET", "/v1/manifest", about.manifest, "The models' profiles", _TAG, ERRORS, Manifest),
+            RouteSpec("GET", "/v1/license", about.license, "Licences", _TAG, ERRORS, LicenseInfo),
             RouteSpec("GET", "/v1/metrics", self.metrics, "Prometheus metrics", _TAG, ERRORS, "text/plain"),
             RouteSpec("GET", "/metrics", self.metrics, "Prometheus metrics", _TAG, ERRORS, "text/plain"),
         ]
 
-    async def version(self, exchange: Exchange) -> None:
-        """Which Argosy this is."""
-        await exchange.reply(self._version)
-
     async def metrics(self, exchange: Exchange) -> None:
-        """Our own metrics, then whatever the hook adds."""
+        """Every worker's metrics, then the runtime's; of one model when the address names it."""
+        runtime = b"" if self._extra_metrics is None else await self._extra_metrics()
+        model = None if exchange.scope_model is None else exchange.scope_model.served.root
         # With many workers this reads a file for each of them.
-        text = await asyncio.to_thread(self._metrics.render)
-        if self._extra_metrics is not None:
-            text += await self._extra_metrics()
+        text = await asyncio.to_thread(self._metrics.render, runtime, model)
         await exchange.reply(text, content_type=CONTENT_TYPE.encode())

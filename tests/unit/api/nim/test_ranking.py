@@ -65,3 +65,14 @@ async def test_truncate_reaches_the_engine(server: Server, client: httpx.AsyncCl
     """As a request parameter."""
     await rank(client, truncate="END")
     assert server.client.calls[0].parameters == {"truncate": "END"}
+
+
+async def test_what_is_too_long_is_refused_unless_it_may_be_cut(client: httpx.AsyncClient) -> None:
+    """400 in the words that NIM's clients look for, naming the passages; NONE is the default."""
+    passages = [{"text": "word " * 40}]
+    for fields in ({}, {"truncate": "NONE"}):
+        reply = await rank(client, passages=passages, **fields)
+        assert (reply.status_code, reply.json()["param"]) == (400, "passages")
+        assert "exceeds maximum allowed" in reply.json()["message"]
+    for truncate in ("START", "END"):
+        assert (await rank(client, passages=passages, truncate=truncate)).status_code == 200
