@@ -176,9 +176,30 @@ class Settings:
         "Where compiled models and entries made from paths are kept. Default: $XDG_CACHE_HOME/argosy.",
         "NIM_CACHE_PATH",
     )
+    peft_source: Path | None = _setting(
+        None, _path, "adapters",
+        "Folder of LoRA adapters, each a folder with adapter_config.json and adapter_model.safetensors.",
+        "NIM_PEFT_SOURCE",
+    )
+    peft_refresh_interval: float = _setting(
+        0.0, _seconds(0, 86_400), "adapters",
+        "Seconds between two looks at the adapters' folder; 0 looks once, at the start.",
+        "NIM_PEFT_REFRESH_INTERVAL",
+    )
+    max_loras: int = _setting(
+        8, _integer(1, 1000), "adapters", "Adapters served at once; each holds a copy of its base model's weights.",
+        "NIM_MAX_CPU_LORAS", "NIM_MAX_GPU_LORAS",
+    )
+    max_lora_rank: int = _setting(
+        32, _integer(1, 4096), "adapters", "Highest rank of an adapter.", "NIM_MAX_LORA_RANK"
+    )
     host: str = _setting("127.0.0.1", _text, "network", "Address the gateway listens on.", "NIM_SERVER_HOST")
     port: int = _setting(
         8000, _integer(1, 65535), "network", "TCP port of the gateway.", "NIM_HTTP_API_PORT", "NIM_SERVER_PORT"
+    )
+    grpc_port: int = _setting(
+        8001, _integer(0, 65535), "network", "TCP port of KServe's gRPC; 0 serves without it.",
+        "NIM_GRPC_API_PORT", "NIM_TRITON_GRPC_PORT",
     )
     workers: int = _setting(
         0, _integer(0, 64), "network", "Gateway worker processes; 0 chooses from the processors.",
@@ -190,7 +211,9 @@ class Settings:
     api_keys: tuple[Secret, ...] = _setting(
         (), _secrets, "access", "API keys, separated by commas. Prefer --api-keys-file.", flag=False
     )
-    api_keys_file: Path | None = _setting(None, _path, "access", "File with one API key a line; '#' starts a comment.")
+    api_keys_file: Path | None = _setting(
+        None, _path, "access", "File with one API key a line: key, name:key or name@operator:key; '#' starts a comment."
+    )
     max_body_bytes: int = _setting(
         16 << 20, _integer(1024, 1 << 31), "limits", "Largest request body, bytes; more is refused with 413."
     )

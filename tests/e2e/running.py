@@ -27,6 +27,7 @@ class Running:
 
     process: subprocess.Popen[bytes]
     port: int
+    grpc_port: int
     log: Path
     run_dir: Path
     seen: dict[int, psutil.Process] = field(default_factory=dict)
@@ -127,7 +128,7 @@ def serve(folder: Path, *arguments: str, environment: dict[str, str] | None = No
 
 
 def start(folder: Path, arguments: Sequence[str] = (), environment: dict[str, str] | None = None) -> Running:
-    port = free_port()
+    port, grpc_port = free_port(), free_port()
     log = folder / "serve.log"
     command = [
         sys.executable,
@@ -136,6 +137,8 @@ def start(folder: Path, arguments: Sequence[str] = (), environment: dict[str, st
         "serve",
         "--port",
         str(port),
+        "--grpc-port",
+        str(grpc_port),
         "--run-directory",
         str(folder / "run"),
         *arguments,
@@ -149,4 +152,4 @@ def start(folder: Path, arguments: Sequence[str] = (), environment: dict[str, st
             cwd=folder,
             env={**os.environ, **(environment or {})},
         )
-    return Running(process, port, log, folder / "run")
+    return Running(process, port, grpc_port, log, folder / "run")

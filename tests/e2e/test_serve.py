@@ -24,15 +24,17 @@ def listening(running: Running) -> set[tuple[str, int]]:
     for process in [psutil.Process(running.process.pid), *running.family()]:
         for connection in process.net_connections(kind="tcp"):
             if connection.status == psutil.CONN_LISTEN:
-                found.add((connection.laddr.ip, connection.laddr.port))
+                # gRPC writes IPv4 addresses in IPv6's form.
+                found.add((connection.laddr.ip.removeprefix("::ffff:"), connection.laddr.port))
     return found
 
 
 def test_only_the_gateway_and_loopback_metrics_listen(bundled: Running) -> None:
-    """T11: the sockets after boot are port 8000's and one on loopback, nothing else, and nothing on UDP."""
+    """T11: the sockets after boot are HTTP's, gRPC's and one on loopback, nothing else, and nothing on UDP."""
     addresses = listening(bundled)
-    assert ("127.0.0.1", bundled.port) in addresses
-    others = addresses - {("127.0.0.1", bundled.port)}
+    own = {("127.0.0.1", bundled.port), ("127.0.0.1", bundled.grpc_port)}
+    assert own <= addresses
+    others = addresses - own
     assert len(others) == 1
     assert {ip for ip, _ in others} == {"127.0.0.1"}
     assert all(not process.net_connections(kind="udp") for process in bundled.family())
@@ -40,7 +42,8 @@ def test_only_the_gateway_and_loopback_metrics_listen(bundled: Running) -> None:
 
 def test_the_other_socket_is_metrics_and_nothing_more(bundled: Running) -> None:
     """V1: the loopback port answers /metrics; inference and control routes have nothing behind them."""
-    ((_, port),) = listening(bundled) - {("127.0.0.1", bundled.port)}
+    own = {("127.0.0.1", bundled.port), ("127.0.0.1", bundled.grpc_port)}
+    ((_, port),) = listening(bundled) - own
     base = f"http://127.0.0.1:{port}"
     assert "nv_inference_request_success" in httpx.get(f"{base}/metrics", trust_env=False).text
     for path in ("/v2", "/v2/models/abacus", "/v2/repository/index", "/v2/systemsharedmemory/status"):
@@ -191,7 +194,8 @@ def test_a_bad_variable_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_run_directory_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     """With nowhere to put sockets and logs, the message says which flag helps."""
-    command = [sys.executable, "-m", "argosy", "serve", "--port", str(free_port()), "--run-directory", "/proc/argosy"]
+    command = [sys.executable, "-m", "argosy", "serve", "--port", str(free_port()), "--grpc-port", "0"]
+    command += ["--run-directory", "/proc/argosy"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode != 0
     assert "--run-directory" in result.stderr + result.stdout

@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import tokenizers
 import uvicorn
 
 from argosy.api.gateway import Gateway, GatewayParts, create_gateway
 from argosy.api.http.exchange import HttpOptions
 from argosy.core.errors import ArgosyError, InputTooLong
-from argosy.core.models import GenerateSpec, ModelSpec, Task, TextSpec
+from argosy.core.models import GenerateSpec, ModelSpec, Pooling, Task, TextSpec
 from argosy.core.status import ModelState, ModelStatus, RuntimeState, RuntimeStatus
 from argosy.core.tensors import Tensor
 from argosy.runtime.contract import InferRequest, InferResponse
@@ -28,9 +30,11 @@ from argosy.server.admission.drain import Drain
 from argosy.server.admission.lane import Limits
 from argosy.server.catalog.board import StatusBoard
 from argosy.server.catalog.catalog import Catalog
+from argosy.server.control.repository import ModelRepository
 from argosy.server.dataplane.encode import BatchOptions
 from argosy.server.dataplane.plane import DataPlane
 from argosy.server.text.templates import ChatTemplates
+from argosy.server.text.tokenize import TextTokenizers
 from argosy.store.entries import ModelEntry
 from argosy.telemetry.access import AccessLog
 from argosy.telemetry.metrics import Metrics
@@ -50,20 +54,24 @@ class Encoders:
     shares with the query; a text is positive when it says `good`.
 
     Attributes:
+        hosted: names of the models whose calls `generation` answers, and not the arithmetic here.
         calls: every request, in order of arrival.
         hold: while set and not fired, encoder calls wait for it.
         failures: error by model, raised by every call to it.
         running: calls under way.
     """
 
-    def __init__(self, generation: MemoryRuntime | None = None) -> None:
+    def __init__(self, generation: MemoryRuntime | None = None, hosted: Collection[str] = ()) -> None:
         self.generation = generation
+        self.hosted = frozenset(hosted)
         self.calls: list[InferRequest] = []
         self.hold: asyncio.Event | None = None
         self.failures: dict[str, ArgosyError] = {}
         self.running = 0
 
     async def infer(self, request: InferRequest) -> InferResponse:
+        if request.model in self.hosted:
+            return await self._pass_on(request)
         self.calls.append(request)
         self.running += 1
         try:
@@ -89,6 +97,29 @@ class Encoders:
         finally:
             self.running -= 1
 
+    async def _pass_on(self, request: InferRequest) -> InferResponse:
+        assert self.generation is not None
+        self.calls.append(request)
+        if request.model in self.failures:
+            raise self.failures[request.model]
+        return await self.generation.infer(request)
+
+    async def server_metadata(self) -> Mapping[str, Any]:
+        assert self.generation is not None
+        return await self.generation.server_metadata()
+
+    async def model_metadata(self, model: str, version: str = "") -> Mapping[str, Any]:
+        assert self.generation is not None
+        return await self.generation.model_metadata(model, version)
+
+    async def model_config(self, model: str, version: str = "") -> Mapping[str, Any]:
+        assert self.generation is not None
+        return await self.generation.model_config(model, version)
+
+    async def model_statistics(self, model: str = "", version: str = "") -> Mapping[str, Any]:
+        assert self.generation is not None
+        return await self.generation.model_statistics(model, version)
+
     async def connect(self, address: str) -> None:
         return
 
@@ -108,6 +139,7 @@ class Server:
     metrics: Metrics
     templates: ChatTemplates
     runtime: MemoryRuntime
+    catalog: Catalog
     status: RuntimeStatus = field(default_factory=lambda: RuntimeStatus(RuntimeState.READY))
 
     def set_state(self, model: str, state: ModelState, reason: str = "") -> None:
@@ -128,29 +160,37 @@ async def gateway(
     context_length: int = 1000,
     templates_loaded: bool = True,
     extra_metrics: Callable[[], Awaitable[bytes]] | None = None,
+    further: Sequence[ModelEntry] = (),
+    repository: ModelRepository | None = None,
 ) -> AsyncIterator[Server]:
     """A ready gateway serving `embedder`, `ranker`, `sentiment` and the echo language model `parrot`.
 
     Args:
         chat: parameters of the echo engine.
         templates_loaded: whether chat works; without it no rendering process is started.
+        further: entries of the echo engine to serve as well.
+        repository: what takes orders to load and unload.
     """
     parrot = _with_template(echo_chat(store, parameters=chat, context_length=context_length))
-    entries = [*encoder_entries(store), parrot]
-    runtime = MemoryRuntime([parrot])
+    entries = [*encoder_entries(store), parrot, *further]
+    runtime = MemoryRuntime([parrot, *further])
     await runtime.start()
-    client = Encoders(runtime)
+    client = Encoders(runtime, [entry.name for entry in further])
     metrics, drain, templates = Metrics(), Drain(), ChatTemplates()
     board = StatusBoard(metrics.runtime_changed)
     board.update(_all_ready(entries))
+    text_tokenizers = TextTokenizers()
+    text_tokenizers.replace(entries)
     admission = Admission(metrics, limits)
     if templates_loaded:
         await templates.start(entries)
+    catalog = Catalog(entries, {"gpt-parrot": "parrot"})
     parts = GatewayParts(
-        catalog=Catalog(entries, {"gpt-parrot": "parrot"}),
+        catalog=catalog,
         board=board,
         plane=DataPlane.over(client, board, admission, metrics, batches=batches),
         templates=templates,
+        tokenizers=text_tokenizers,
         authenticator=authenticator or OpenAccess(),
         admission=admission,
         drain=drain,
@@ -159,10 +199,12 @@ async def gateway(
         access_log=AccessLog(),
         options=options or HttpOptions(),
         extra_metrics=extra_metrics,
+        repository=repository,
     )
     try:
-        yield Server(create_gateway(parts), client, board, admission, drain, metrics, templates, runtime)
+        yield Server(create_gateway(parts), client, board, admission, drain, metrics, templates, runtime, catalog)
     finally:
+        text_tokenizers.stop()
         await templates.stop()
         await runtime.stop()
 
@@ -211,13 +253,13 @@ class _Uvicorn(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def in_thread(store: Path) -> Iterator[str]:
-    """A listening gateway in a thread of its own, for clients that block."""
+def in_thread(store: Path, **options: Any) -> Iterator[str]:
+    """A listening gateway in a thread of its own, for clients that block; `options` are those of `gateway`."""
     started, done = threading.Event(), threading.Event()
     address: list[str] = []
 
     async def serve() -> None:
-        async with gateway(store) as server, listening(server) as url:
+        async with gateway(store, **options) as server, listening(server) as url:
             address.append(url)
             started.set()
             await asyncio.to_thread(done.wait)
@@ -237,7 +279,7 @@ def encoder_entries(store: Path) -> list[ModelEntry]:
     text = TextSpec(max_tokens=32, dimensions=DIMENSIONS)
     specs = [
         ModelSpec("embedder", Task.EMBED, "echo", text=text),
-        ModelSpec("ranker", Task.RANK, "echo", text=text),
+        ModelSpec("ranker", Task.RANK, "echo", text=TextSpec(max_tokens=32, pooling=Pooling.NONE, pair=True)),
         ModelSpec("sentiment", Task.CLASSIFY, "echo", text=text, labels=("negative", "positive")),
     ]
     return [ModelEntry(spec, store / spec.name, (1,)) for spec in specs]
@@ -245,9 +287,21 @@ def encoder_entries(store: Path) -> list[ModelEntry]:
 
 def _with_template(entry: ModelEntry) -> ModelEntry:
     (entry.newest / "chat.jinja").write_text(TEMPLATE, encoding="utf-8")
+    _write_tokenizer(entry.newest / "tokenizer.json")
     generate = GenerateSpec(context_length=entry.spec.generate.context_length, chat_template="chat.jinja")
     spec = ModelSpec(entry.name, Task.GENERATE, "echo", generate=generate)
     return ModelEntry(spec, entry.directory, entry.versions)
+
+
+def _write_tokenizer(path: Path) -> None:
+    """One token a word, `<s>` in front of a text; the echo engine itself reads no file."""
+    words = ("<unk>", "<s>", "hello", "world", "user:", "assistant:", "system:")
+    model = tokenizers.models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>")
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer.add_special_tokens(["<s>"])
+    tokenizer.save(str(path))
 
 
 def _all_ready(entries: Sequence[ModelEntry]) -> RuntimeStatus:
@@ -258,6 +312,7 @@ def _all_ready(entries: Sequence[ModelEntry]) -> RuntimeStatus:
 def _encode(request: InferRequest) -> dict[str, Tensor]:
     if "query" in request.inputs:
         pairs = list(zip(_words(request, "query"), _words(request, "passage"), strict=True))
+        _check_length([query + passage for query, passage in pairs], request, "passage")
         logits = [[len(set(query) & set(passage))] for query, passage in pairs]
         tokens = [[len(query) + len(passage)] for query, passage in pairs]
         return {"logit": np.array(logits, np.float32), "tokens": np.array(tokens, np.int32)}
@@ -283,7 +338,7 @@ def _words(request: InferRequest, name: str) -> list[list[str]]:
     return [value.decode().split() for value in request.inputs[name].ravel()]
 
 
-def _check_length(rows: list[list[str]], request: InferRequest) -> None:
+def _check_length(rows: list[list[str]], request: InferRequest, param: str = "text") -> None:
     longest = max(map(len, rows))
     if longest > 32 and request.parameters.get("truncate", "NONE") == "NONE":
-        raise InputTooLong(f"Input length {longest} exceeds maximum allowed token size 32.", param="text")
+        raise InputTooLong(f"Input length {longest} exceeds maximum allowed token size 32.", param=param)

@@ -21,6 +21,14 @@ def test_a_flag_beats_our_variable_beats_an_alias_beats_the_file_beats_the_defau
     assert load({"port": 4}, environment, tmp_path).settings.port == 4
 
 
+def test_the_grpc_port_has_the_names_of_others(tmp_path: Path) -> None:
+    """NIM's and Triton's variables set it, and 0 turns it off."""
+    assert load({}, {}, tmp_path).settings.grpc_port == 8001
+    assert load({}, {"NIM_TRITON_GRPC_PORT": "9001"}, tmp_path).settings.grpc_port == 9001
+    assert load({}, {"NIM_GRPC_API_PORT": "9002", "NIM_TRITON_GRPC_PORT": "9001"}, tmp_path).settings.grpc_port == 9002
+    assert load({}, {"ARGOSY_GRPC_PORT": "0"}, tmp_path).settings.grpc_port == 0
+
+
 def test_every_value_says_where_it_came_from(tmp_path: Path) -> None:
     """Origins name the flag, the variable or the file."""
     (tmp_path / "argosy.toml").write_text("workers = 2\n")

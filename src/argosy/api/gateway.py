@@ -14,16 +14,22 @@ from argosy.api.http.edge import Edge, EdgeParts
 from argosy.api.http.errors import ErrorDialect
 from argosy.api.http.exchange import HttpOptions
 from argosy.api.http.routes import DirectRoute, RouteSpec, schemas
+from argosy.api.kserve.errors import ERRORS as KSERVE
+from argosy.api.kserve.routes import KServeRoutes
 from argosy.api.nim.routes import NimRoutes
 from argosy.api.openai.errors import ERRORS
 from argosy.api.openai.routes import OpenAIRoutes
+from argosy.api.rerank.errors import COHERE, TEI
+from argosy.api.rerank.routes import COHERE_PATHS, TEI_PATH, RerankRoutes
 from argosy.server.access.contract import Authenticator
 from argosy.server.admission.admission import Admission
 from argosy.server.admission.drain import Drain
 from argosy.server.catalog.board import StatusBoard
 from argosy.server.catalog.catalog import Catalog
+from argosy.server.control.repository import ModelRepository
 from argosy.server.dataplane.plane import DataPlane
 from argosy.server.text.templates import ChatTemplates
+from argosy.server.text.tokenize import TextTokenizers
 from argosy.telemetry.access import AccessLog
 from argosy.telemetry.metrics import Metrics
 
@@ -38,6 +44,7 @@ class GatewayParts:
         release: version shown at `/v1/version` and in the API documentation.
         access_log: None writes no line per request.
         extra_metrics: further Prometheus text to append to `/metrics`.
+        repository: None where models can be neither loaded nor unloaded.
     """
 
     catalog: Catalog
@@ -49,9 +56,16 @@ class GatewayParts:
     drain: Drain
     metrics: Metrics
     release: str
+    tokenizers: TextTokenizers = field(default_factory=TextTokenizers)
     access_log: AccessLog | None = None
     options: HttpOptions = field(default_factory=HttpOptions)
     extra_metrics: Callable[[], Awaitable[bytes]] | None = None
+    repository: ModelRepository | None = None
+
+
+_DESCRIPTION = """Every path under `/v1/`, and `/v2/rerank`, `/rerank`, `/tokenize`, `/detokenize` and `/metrics`, is
+also there for each served model under `/m/{model}`, as if that model had a server of its own: `model` may be left out
+of bodies, lists hold only that model and its adapters, and readiness and metrics are its own."""
 
 
 class Gateway(FastAPI):
@@ -62,6 +76,7 @@ class Gateway(FastAPI):
             title="Argosy",
             version=release,
             summary="Open inference microservices on the Triton Inference Server.",
+            description=_DESCRIPTION,
             lifespan=lifespan,
             redirect_slashes=False,
             redoc_url=None,
@@ -97,7 +112,8 @@ def create_gateway(parts: GatewayParts, lifespan: Lifespan | None = None) -> Gat
         lifespan: entered before the first request and left after the last.
     """
     routes = [
-        *OpenAIRoutes(parts.catalog, parts.plane, parts.templates).routes(),
+        *OpenAIRoutes(parts.catalog, parts.plane, parts.templates, parts.tokenizers).routes(),
+        *KServeRoutes(parts.catalog, parts.board, parts.plane, parts.drain, parts.repository).routes(),
         *NimRoutes(
             parts.catalog,
             parts.board,
@@ -107,6 +123,7 @@ def create_gateway(parts: GatewayParts, lifespan: Lifespan | None = None) -> Gat
             release=parts.release,
             extra_metrics=parts.extra_metrics,
         ).routes(),
+        *RerankRoutes(parts.catalog, parts.plane.ranker).routes(),
     ]
     edge = EdgeParts(
         authenticator=parts.authenticator,
@@ -116,9 +133,17 @@ def create_gateway(parts: GatewayParts, lifespan: Lifespan | None = None) -> Gat
         errors=_dialect,
         access_log=parts.access_log,
         options=parts.options,
+        catalog=parts.catalog,
     )
     return Gateway(routes, edge, parts.release, lifespan)
 
 
-def _dialect(path: str) -> ErrorDialect:  # noqa: ARG001 - dialects with other shapes claim their prefixes here
+def _dialect(path: str) -> ErrorDialect:
+    """How errors are worded on a path that no route has taken yet."""
+    if path in COHERE_PATHS:
+        return COHERE
+    if path == TEI_PATH:
+        return TEI
+    if path == "/v2" or path.startswith("/v2/"):
+        return KSERVE
     return ERRORS

@@ -20,8 +20,11 @@ from fastapi import FastAPI
 from argosy import __version__
 from argosy.api.gateway import GatewayParts, create_gateway
 from argosy.api.http.exchange import HttpOptions
+from argosy.api.kserve.grpc.exchange import EdgeParts as GrpcEdgeParts
+from argosy.api.kserve.grpc.exchange import GrpcOptions
+from argosy.api.kserve.grpc.server import GrpcServer
+from argosy.api.kserve.grpc.service import ServiceParts
 from argosy.app.worker_configuration import WorkerConfiguration
-from argosy.core.status import RuntimeStatus
 from argosy.runtime.triton.client import TritonClient
 from argosy.runtime.triton.scrape import scrape
 from argosy.server.access.anyone import OpenAccess
@@ -33,9 +36,12 @@ from argosy.server.admission.lane import Limits
 from argosy.server.catalog.board import StatusBoard
 from argosy.server.catalog.catalog import Catalog
 from argosy.server.control.link import StatusFollower
+from argosy.server.control.linked import LinkedRepository, OrderOptions
+from argosy.server.control.messages import Snapshot
+from argosy.server.control.roster import Roster
 from argosy.server.dataplane.plane import DataPlane
 from argosy.server.text.templates import ChatTemplates
-from argosy.store.entries import read_entry
+from argosy.server.text.tokenize import TextTokenizers
 from argosy.telemetry.access import AccessLog
 from argosy.telemetry.logs import configure
 from argosy.telemetry.metrics import Metrics
@@ -45,6 +51,7 @@ log = logging.getLogger(__name__)
 _TCP_USER_TIMEOUT = 18
 _UNREAD_MILLISECONDS = 30_000
 _CLOSE_SECONDS = 2.0
+_ORDER_GRACE = 30.0
 
 
 class Worker:
@@ -52,36 +59,56 @@ class Worker:
 
     def __init__(self, configuration: WorkerConfiguration) -> None:
         self._configuration = configuration
-        self._entries = [read_entry(Path(directory)) for directory in configuration.entries]
         self._metrics = Metrics()
         self._board = StatusBoard(on_update=self._metrics.runtime_changed)
         self._drain = Drain()
         self._templates = ChatTemplates()
-        self._follower = StatusFollower(Path(configuration.link), self._on_status)
+        self._tokenizers = TextTokenizers()
+        self._catalog = Catalog()
+        self._follower = StatusFollower(Path(configuration.link), self._on_snapshot, self._on_lost)
+        self._repository = LinkedRepository(self._follower, _order_options(configuration))
         self._client = TritonClient(on_suspect=self._follower.suspect)
         self._connecting: set[asyncio.Task[None]] = set()
 
-    def app(self) -> FastAPI:
-        """The gateway, ready to be served."""
-        configuration = self._configuration
         limits = Limits(
             slots=configuration.max_concurrent,
             queue=configuration.max_queue,
             queue_bytes=configuration.max_queue_bytes,
             max_timeout=configuration.request_timeout,
         )
-        admission = Admission(self._metrics, limits, workers=configuration.workers)
+        self._admission = Admission(self._metrics, limits, workers=configuration.workers)
+        self._authenticator = _authenticator(configuration)
+        self._access_log = AccessLog() if configuration.log_requests else None
+        self._plane = DataPlane.over(self._client, self._board, self._admission, self._metrics)
+        self._grpc = GrpcServer(self._grpc_parts()) if configuration.grpc_port else None
+        self._roster = Roster(
+            self._catalog,
+            self._templates,
+            self._board,
+            admission=self._admission,
+            drain=self._drain,
+            report=self._follower.report,
+            release=self._client.release,
+            drain_seconds=configuration.drain_timeout,
+            tokenizers=self._tokenizers,
+        )
+
+    def app(self) -> FastAPI:
+        """The gateway, ready to be served."""
+        configuration = self._configuration
         parts = GatewayParts(
-            catalog=Catalog(self._entries),
+            catalog=self._catalog,
             board=self._board,
-            plane=DataPlane.over(self._client, self._board, admission, self._metrics),
+            plane=self._plane,
             templates=self._templates,
-            authenticator=_authenticator(configuration),
-            admission=admission,
+            tokenizers=self._tokenizers,
+            authenticator=self._authenticator,
+            admission=self._admission,
             drain=self._drain,
             metrics=self._metrics,
             release=__version__,
-            access_log=AccessLog() if configuration.log_requests else None,
+            repository=self._repository,
+            access_log=self._access_log,
             options=HttpOptions(max_body_bytes=configuration.max_body_bytes),
             extra_metrics=self._runtime_metrics,
         )
@@ -133,20 +160,40 @@ class Worker:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
-        await self._templates.start(self._entries)
         await self._follower.start()
+        await self._roster.start()
         try:
+            if self._grpc is not None:
+                await self._grpc.start(self._configuration.grpc_host, self._configuration.grpc_port)
             yield
         finally:
+            if self._grpc is not None:
+                await self._grpc.stop()
+            await self._roster.stop()
             await self._follower.stop()
             await self._client.close()
             await self._templates.stop()
+            self._tokenizers.stop()
 
-    def _on_status(self, status: RuntimeStatus) -> None:
-        task = asyncio.ensure_future(self._client.connect(status.address))
+    def _on_snapshot(self, snapshot: Snapshot) -> None:
+        self._connect(snapshot.status.address)
+        self._roster.hear(snapshot)
+
+    def _on_lost(self) -> None:
+        self._connect("")
+        self._roster.lost()
+
+    def _connect(self, address: str) -> None:
+        task = asyncio.ensure_future(self._client.connect(address))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
-        self._board.update(status)
+
+    def _grpc_parts(self) -> ServiceParts:
+        options = GrpcOptions(max_message_bytes=self._configuration.max_body_bytes)
+        edge = GrpcEdgeParts(
+            self._authenticator, self._admission, self._drain, self._metrics, self._access_log, options
+        )
+        return ServiceParts(self._catalog, self._board, self._plane.tensors, edge, self._repository)
 
     async def _runtime_metrics(self) -> bytes:
         return await scrape(self._board.status.metrics_url)
@@ -161,7 +208,16 @@ class _Server(uvicorn.Server):
 
 
 def _authenticator(configuration: WorkerConfiguration) -> Authenticator:
-    return StaticKeys(configuration.keys) if configuration.keys else OpenAccess()
+    if configuration.keys:
+        return StaticKeys(configuration.keys)
+    return OpenAccess(operator=configuration.open_operator)
+
+
+def _order_options(configuration: WorkerConfiguration) -> OrderOptions:
+    """A worker waits a little longer than the supervisor may take."""
+    return OrderOptions(
+        load=configuration.load_timeout + _ORDER_GRACE, unload=configuration.drain_timeout + 2 * _ORDER_GRACE
+    )
 
 
 def main() -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from argosy.app.worker_configuration import WorkerConfiguration
-from argosy.core.errors import InvalidSetting
+from argosy.core.errors import ConfigurationError, InvalidSetting
 from argosy.runtime.contract import RuntimeProcess
 from argosy.runtime.triton.fence import ServerOptions
 from argosy.runtime.triton.generation import WatchOptions
@@ -19,10 +20,14 @@ from argosy.runtime.triton.locate import LocateOptions, locate
 from argosy.runtime.triton.remote import RemoteOptions, RemoteTriton
 from argosy.runtime.triton.supervisor import SupervisorOptions, TritonSupervisor
 from argosy.server.access.keys import StaticKeys, parse_keys, read_keys
+from argosy.server.artifacts.adapters.folder import AdapterFolder, AdapterOptions, Scan
+from argosy.server.artifacts.library import Library
 from argosy.server.artifacts.places import cache_directory, model_stores, run_directory
-from argosy.server.artifacts.resolve import resolve
+from argosy.server.artifacts.resolve import resolve, survey
+from argosy.server.control.adapters import AdapterWatcher
 from argosy.server.control.link import StatusPublisher
-from argosy.server.control.listener import bind, is_loopback
+from argosy.server.control.listener import bind, is_loopback, reserve
+from argosy.server.control.models import ServedModels
 from argosy.server.control.service import Service
 from argosy.server.control.workers import GatewayWorkers, WorkerOptions, worker_command
 from argosy.server.probe.host import Host, probe, recommended_engine_threads, recommended_workers
@@ -41,13 +46,16 @@ class Plan:
     """What will be served and how, decided before anything is started.
 
     Attributes:
-        keys: API key by name, empty when everybody may ask.
+        entries: the models of the start, adapters last.
+        adapters: where adapters are found, and what was found before the start; None when no folder is set.
         problems: model entries that were left out, a sentence each.
+        keys: API key by name, empty when everybody may ask.
     """
 
     settings: Settings
     host: Host
     entries: tuple[ModelEntry, ...]
+    adapters: tuple[AdapterFolder, Scan] | None
     problems: tuple[str, ...]
     keys: Mapping[str, str]
     run_directory: Path
@@ -57,6 +65,12 @@ class Plan:
     def url(self) -> str:
         """Where the gateway can be reached from this machine."""
         return f"http://{_LOOPBACK_NAME.get(self.settings.host, self.settings.host)}:{self.settings.port}"
+
+    @property
+    def grpc_address(self) -> str:
+        """Where KServe's gRPC can be reached from this machine; empty when it is off."""
+        settings = self.settings
+        return f"{_LOOPBACK_NAME.get(settings.host, settings.host)}:{settings.grpc_port}" if settings.grpc_port else ""
 
     @property
     def secured(self) -> bool:
@@ -73,13 +87,17 @@ def plan(loaded: Loaded) -> Plan:
     settings = loaded.settings
     keys = _keys(settings)
     _refuse_open_address(settings, keys)
+    _refuse_one_port(settings)
     cache = cache_directory(settings.cache, loaded.environment)
     selection = resolve(settings.models, model_stores(settings.model_store), cache)
+    adapters = _adapters(settings, selection.entries, cache)
+    found = adapters[1] if adapters is not None else Scan()
     return Plan(
         settings=settings,
         host=probe(),
-        entries=selection.entries,
-        problems=tuple(problem.message for problem in selection.problems),
+        entries=(*selection.entries, *found.entries),
+        adapters=adapters,
+        problems=(*(problem.message for problem in selection.problems), *found.problems.values()),
         keys=keys,
         run_directory=run_directory(settings.run_directory, settings.port, loaded.environment),
         cache=cache,
@@ -97,10 +115,13 @@ def build_service(chosen: Plan) -> Iterator[Service]:
     settings = chosen.settings
     runtime = _runtime(chosen)
     listener = bind(settings.host, settings.port)
+    grpc_port = _reserve_grpc(settings, listener)
     # Not the run directory: that is entered only with its lock, and the link must exist before.
     scratch = Path(tempfile.mkdtemp(prefix="argosy-link-"))
     try:
         publisher = StatusPublisher(scratch / "status.sock", runtime.suspect)
+        library = Library(chosen.entries, model_stores(settings.model_store))
+        models = ServedModels(runtime, chosen.entries, library, publisher, drain_seconds=settings.drain_timeout)
         configuration = worker_configuration(chosen, scratch)
         options = WorkerOptions(
             command=worker_command("argosy.app.gateway"),
@@ -110,9 +131,11 @@ def build_service(chosen: Plan) -> Iterator[Service]:
             environment=_worker_environment(scratch, configuration.workers),
         )
         workers = GatewayWorkers(options, listener, on_death=partial(forget_process, scratch / _COUNTS))
-        yield Service(runtime, publisher, workers)
+        yield Service(runtime, models, publisher, workers, _watcher(chosen, models, library, runtime))
     finally:
         listener.close()
+        if grpc_port is not None:
+            grpc_port.close()
         shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -120,16 +143,19 @@ def worker_configuration(chosen: Plan, scratch: Path) -> WorkerConfiguration:
     """What a gateway worker needs to know."""
     settings = chosen.settings
     return WorkerConfiguration(
-        entries=tuple(str(entry.directory) for entry in chosen.entries),
         link=str(scratch / "status.sock"),
         workers=settings.workers or recommended_workers(chosen.host),
         keys=dict(chosen.keys),
+        open_operator=is_loopback(settings.host),
         max_body_bytes=settings.max_body_bytes,
         max_concurrent=settings.max_concurrent,
         max_queue=settings.max_queue,
         max_queue_bytes=settings.max_queue_bytes,
         request_timeout=settings.request_timeout,
         drain_timeout=settings.drain_timeout,
+        load_timeout=settings.load_timeout,
+        grpc_host=settings.host,
+        grpc_port=settings.grpc_port,
         log_level=settings.log_level,
         log_format=settings.log_format,
         log_requests=settings.log_requests,
@@ -140,9 +166,15 @@ def _runtime(chosen: Plan) -> RuntimeProcess:
     """A Triton of our own, or the one the settings point to."""
     settings = chosen.settings
     if settings.triton_url:
-        return RemoteTriton(chosen.entries, RemoteOptions(settings.triton_url, start_deadline=settings.start_timeout))
+        return RemoteTriton(chosen.entries, _remote_options(settings))
     installation = locate(LocateOptions(binary=settings.tritonserver))
     return TritonSupervisor(installation, chosen.entries, _supervisor_options(chosen))
+
+
+def _remote_options(settings: Settings) -> RemoteOptions:
+    return RemoteOptions(
+        settings.triton_url, start_deadline=settings.start_timeout, load_deadline=settings.load_timeout
+    )
 
 
 def _supervisor_options(chosen: Plan) -> SupervisorOptions:
@@ -156,6 +188,38 @@ def _supervisor_options(chosen: Plan) -> SupervisorOptions:
         watch=WatchOptions(load_deadline=settings.load_timeout),
         start_deadline=settings.start_timeout,
     )
+
+
+def _adapters(settings: Settings, models: Sequence[ModelEntry], cache: Path) -> tuple[AdapterFolder, Scan] | None:
+    """The adapters' folder, looked at once."""
+    if settings.peft_source is None:
+        return None
+    if settings.triton_url:
+        raise InvalidSetting(
+            "Adapters are served by a Triton of our own only: leave out --peft-source (NIM_PEFT_SOURCE) "
+            "or --triton-url."
+        )
+    if not settings.peft_source.is_dir():
+        raise InvalidSetting(
+            f"The adapters' folder {settings.peft_source} (--peft-source, NIM_PEFT_SOURCE) does not exist; make it."
+        )
+    folder = adapter_folder(settings, models, cache)
+    return folder, folder.scan()
+
+
+def adapter_folder(settings: Settings, models: Sequence[ModelEntry], cache: Path) -> AdapterFolder:
+    """The adapters' folder as the settings describe it; `models` are what is served beside them."""
+    options = AdapterOptions(settings.peft_source or Path(), settings.max_loras, settings.max_lora_rank)
+    stored = survey(model_stores(settings.model_store)).entries
+    return AdapterFolder(options, models, cache, frozenset(entry.name for entry in (*models, *stored)))
+
+
+def _watcher(chosen: Plan, models: ServedModels, library: Library, runtime: RuntimeProcess) -> AdapterWatcher | None:
+    if chosen.adapters is None:
+        return None
+    folder, first = chosen.adapters
+    interval = chosen.settings.peft_refresh_interval
+    return AdapterWatcher(folder, models, library, runtime, first=first, interval=interval)
 
 
 def _keys(settings: Settings) -> dict[str, str]:
@@ -177,10 +241,30 @@ def _refuse_open_address(settings: Settings, keys: Mapping[str, str]) -> None:
     )
 
 
+def _refuse_one_port(settings: Settings) -> None:
+    if settings.grpc_port == settings.port:
+        raise InvalidSetting(
+            f"--port and --grpc-port are both {settings.port}. Give --grpc-port another one, or 0 for no gRPC."
+        )
+
+
+def _reserve_grpc(settings: Settings, listener: socket.socket) -> socket.socket | None:
+    """Hold the port of gRPC for the workers; when it cannot be had the listener is closed."""
+    if not settings.grpc_port:
+        return None
+    try:
+        return reserve(settings.host, settings.grpc_port, "--grpc-port (0 for no gRPC)")
+    except ConfigurationError:
+        listener.close()
+        raise
+
+
 def _worker_environment(scratch: Path, workers: int) -> dict[str, str]:
     """Several workers count in files of one folder, so that each can answer for all."""
+    # gRPC's library tells of every connection that ends, past our log and in a form of its own.
+    environment = {"GRPC_VERBOSITY": "ERROR"}
     if workers == 1:
-        return {}
+        return environment
     counts = scratch / _COUNTS
     counts.mkdir()
-    return {"PROMETHEUS_MULTIPROC_DIR": str(counts)}
+    return {**environment, "PROMETHEUS_MULTIPROC_DIR": str(counts)}

@@ -12,24 +12,30 @@ class WorkerConfiguration:
     """One worker's share of the settings.
 
     Attributes:
-        entries: folders of the model store entries to serve.
-        link: the supervisor's status socket.
+        link: the supervisor's socket; what is served is told there.
         workers: how many workers share the limits.
         keys: API key by name; empty when everybody may ask. Never shown.
+        open_operator: whether everybody is an operator while there are no keys.
+        load_timeout: seconds that one model gets to load.
+        grpc_host: address that KServe's gRPC listens on.
+        grpc_port: its port, shared by all workers; 0 for none.
         listener: descriptor of the inherited listening socket.
         slot: this worker's number.
     """
 
-    entries: tuple[str, ...]
     link: str
     workers: int
     keys: dict[str, str]
+    open_operator: bool
     max_body_bytes: int
     max_concurrent: int
     max_queue: int
     max_queue_bytes: int
     request_timeout: float
     drain_timeout: float
+    load_timeout: float
+    grpc_host: str
+    grpc_port: int
     log_level: str
     log_format: str
     log_requests: bool
@@ -43,7 +49,7 @@ class WorkerConfiguration:
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> WorkerConfiguration:
         """The inverse of `to_mapping`."""
-        return cls(**{**data, "entries": tuple(data["entries"])})
+        return cls(**data)
 
     def __repr__(self) -> str:
-        return f"WorkerConfiguration(slot={self.slot}, entries={len(self.entries)}, keys={len(self.keys)})"
+        return f"WorkerConfiguration(slot={self.slot}, keys={len(self.keys)})"

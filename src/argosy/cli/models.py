@@ -12,9 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from argosy.server.artifacts.places import model_stores
+from argosy.app.supervisor import adapter_folder
+from argosy.server.artifacts.adapters.adopt import Adapter
+from argosy.server.artifacts.places import cache_directory, model_stores
 from argosy.server.artifacts.resolve import Selection, survey
-from argosy.settings import load
+from argosy.settings import Loaded, load
 from argosy.store.entries import ModelEntry
 
 
@@ -30,21 +32,40 @@ from argosy.store.entries import ModelEntry
 def command(stores: tuple[Path, ...], as_json: bool) -> None:
     """List the models in the store: what each does, how it runs, and how accurate it was measured to be.
 
+    Adapters in the folder of NIM_PEFT_SOURCE follow, with what keeps a broken one from being served.
+
     \b
     argosy models
     argosy models --store ./my-models --json
     """
-    chosen = stores or model_stores(load().settings.model_store)
+    loaded = load()
+    chosen = stores or model_stores(loaded.settings.model_store)
     selection = survey(chosen)
+    adapters = _adapters(loaded, selection)
     if as_json:
-        click.echo(orjson.dumps(_document(selection), option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(_document(selection, adapters), option=orjson.OPT_INDENT_2))
         return
-    _print(selection, chosen, Console())
+    _print(selection, adapters, chosen, Console())
 
 
-def _document(selection: Selection) -> dict[str, Any]:
+def _adapters(loaded: Loaded, selection: Selection) -> list[dict[str, Any]]:
+    """One row for each folder of the adapters' folder; `problem` is empty for one that can be served."""
+    if loaded.settings.peft_source is None:
+        return []
+    cache = cache_directory(loaded.settings.cache, loaded.environment)
+    rows = []
+    for found in adapter_folder(loaded.settings, selection.entries, cache).check():
+        if isinstance(found, Adapter):
+            rows.append({"name": found.name, "parent": found.base.name, "rank": found.config.rank, "problem": ""})
+        else:
+            rows.append({"name": found[0], "parent": "", "rank": 0, "problem": found[1]})
+    return rows
+
+
+def _document(selection: Selection, adapters: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "models": [_row(entry) for entry in selection.entries],
+        "adapters": adapters,
         "problems": [
             {"directory": str(problem.directory), "message": problem.message} for problem in selection.problems
         ],
@@ -71,13 +92,18 @@ def _size(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
 
 
-def _print(selection: Selection, stores: tuple[Path, ...], console: Console) -> None:
+def _print(selection: Selection, adapters: list[dict[str, Any]], stores: tuple[Path, ...], console: Console) -> None:
     if selection.entries:
         console.print(_table(selection))
     else:
         console.print(f"No models in {', '.join(map(str, stores))}.", markup=False)
-    for problem in selection.problems:
-        console.print(f"problem: {problem.message}", style="yellow", markup=False)
+    for adapter in adapters:
+        if not adapter["problem"]:
+            text = f"adapter {adapter['name']} of {adapter['parent']}, rank {adapter['rank']}"
+            console.print(text, markup=False)
+    problems = [problem.message for problem in selection.problems]
+    for problem in [*problems, *(adapter["problem"] for adapter in adapters if adapter["problem"])]:
+        console.print(f"problem: {problem}", style="yellow", markup=False)
 
 
 def _table(selection: Selection) -> Table:

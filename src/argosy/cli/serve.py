@@ -44,7 +44,9 @@ def command(models: tuple[str, ...], **flags: Any) -> None:
 
 
 async def _serve(chosen: Plan, console: Console) -> None:
-    report = StartupReport(console, chosen.entries, chosen.problems, chosen.url, secured=chosen.secured)
+    report = StartupReport(
+        console, chosen.entries, chosen.problems, chosen.url, secured=chosen.secured, grpc=chosen.grpc_address
+    )
     with build_service(chosen) as service:
         ended = _end_on_signals(service, report)
         service.subscribe(report.on_status)

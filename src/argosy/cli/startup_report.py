@@ -38,16 +38,25 @@ class StartupReport:
         problems: entries that were left out, a sentence each.
         url: where the gateway listens.
         secured: whether requests need a key.
+        grpc: where KServe's gRPC listens; empty when it is off.
     """
 
     def __init__(
-        self, console: Console, entries: Sequence[ModelEntry], problems: Sequence[str], url: str, *, secured: bool
+        self,
+        console: Console,
+        entries: Sequence[ModelEntry],
+        problems: Sequence[str],
+        url: str,
+        *,
+        secured: bool,
+        grpc: str = "",
     ) -> None:
         self._console = console
         self._entries = entries
         self._problems = problems
         self._url = url
         self._secured = secured
+        self._grpc = grpc
         self._began = time.monotonic()
         self._models: dict[str, ModelStatus] = {}
         self._state: RuntimeState | None = None
@@ -75,6 +84,9 @@ class StartupReport:
             if self._models.get(name) != model:
                 self._models[name] = model
                 self._tell(model)
+        for name in [name for name in self._models if name not in status.models]:
+            del self._models[name]
+            self._console.print(f"  - {self._seconds} {name} unloaded")
 
     def _tell(self, model: ModelStatus) -> None:
         if model.state is ModelState.LOADING and model.reason == _QUEUED:
@@ -89,6 +101,8 @@ class StartupReport:
         ready = [entry for entry in self._entries if self._is_ready(entry)]
         self._console.print(f"Serving {len(ready)} models on {self._url} after {self._seconds}. Ctrl-C stops.")
         self._console.print(f"OpenAI base URL: {self._url}/v1   docs: {self._url}/docs")
+        grpc = f"   KServe gRPC: {self._grpc}" if self._grpc else ""
+        self._console.print(f"KServe v2: {self._url}/v2{grpc}")
         example = next((text for entry in ready if (text := self._example(entry))), "")
         if example:
             self._console.print("\nTry:")
@@ -120,7 +134,8 @@ class StartupReport:
             model = self._models.get(entry.name)
             mark = _MARKS[model.state] if model else _MARKS[ModelState.LOADING]
             spec = entry.spec
-            table.add_row(mark, entry.name, spec.task, spec.engine, spec.profile.label, _ROUTES[spec.task])
+            name = f"{entry.name} (adapter of {spec.parent})" if spec.parent else entry.name
+            table.add_row(mark, name, spec.task, spec.engine, spec.profile.label, _ROUTES[spec.task])
         return table
 
     def _example(self, entry: ModelEntry) -> str:

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from argosy.cli.models import command
 from argosy.server.artifacts.adopt import adopt
+from tests.suites.adapter_folders import adapter
+from tests.suites.echo_models import echo_chat
 from tests.unit.server.artifacts.sources import gguf_file, tensor_network
 
 
@@ -77,3 +79,19 @@ def test_an_empty_store_says_so(tmp_path: Path) -> None:
 def test_help_has_an_example() -> None:
     """The help shows a command line."""
     assert "argosy models --store" in CliRunner().invoke(command, ["--help"]).output
+
+
+def test_adapters_follow_with_what_is_wrong_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the configured folder, for people and for programs."""
+    echo_chat(tmp_path / "store")
+    adapter(tmp_path / "peft" / "loud")
+    adapter(tmp_path / "peft" / "high", r=64)
+    monkeypatch.setenv("NIM_PEFT_SOURCE", str(tmp_path / "peft"))
+    monkeypatch.setenv("COLUMNS", "200")
+    output = CliRunner().invoke(command, ["--store", str(tmp_path / "store")]).output
+    assert "adapter loud of parrot, rank 2" in output
+    assert "--max-lora-rank" in output
+    document = json.loads(CliRunner().invoke(command, ["--json", "--store", str(tmp_path / "store")]).output)
+    high, loud = document["adapters"]
+    assert loud == {"name": "loud", "parent": "parrot", "rank": 2, "problem": ""}
+    assert "rank 64" in high["problem"]

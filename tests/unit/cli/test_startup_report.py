@@ -88,3 +88,23 @@ def test_on_the_way_out_nothing_is_told_as_trouble(output: io.StringIO) -> None:
     shown.leaving()
     shown.on_status(status(RuntimeState.STOPPED, ModelState.FENCED, "the serving process is being restarted"))
     assert "fenced" not in output.getvalue()
+
+
+def test_models_that_come_and_go_are_told(output: io.StringIO) -> None:
+    """An operator sees what was loaded and unloaded while the server runs."""
+    shown = report(output)
+    shown.on_status(status(RuntimeState.READY, ModelState.READY))
+    shown.on_status(RuntimeStatus(RuntimeState.READY, models={"loud": ModelStatus("loud", ModelState.READY)}))
+    assert "loud ready" in output.getvalue()
+    assert "talker unloaded" in output.getvalue()
+
+
+def test_grpc_is_shown_where_it_listens(output: io.StringIO) -> None:
+    """The report names the gRPC address beside the KServe URL, and leaves it out when it is off."""
+    report(output).finish()
+    assert "KServe v2: http://127.0.0.1:8000/v2\n" in output.getvalue()
+    shown = StartupReport(
+        Console(file=output, width=200), [ENTRY], [], "http://127.0.0.1:8000", secured=False, grpc="127.0.0.1:8001"
+    )
+    shown.finish()
+    assert "KServe gRPC: 127.0.0.1:8001" in output.getvalue()

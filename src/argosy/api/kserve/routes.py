@@ -1,0 +1,155 @@
+"""The routes of the KServe v2 dialect over REST, the busiest first.
+
+There are none for shared memory, logging and trace settings: they would open the server's memory and files.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from argosy.api.http.routes import Endpoint, RouteSpec
+from argosy.api.kserve import messages
+from argosy.api.kserve.errors import ERRORS, KServeError
+from argosy.api.kserve.generate import GenerateRoutes
+from argosy.api.kserve.generation import LanguageModels
+from argosy.api.kserve.infer import InferRoute
+from argosy.api.kserve.models import ModelRoutes
+from argosy.api.kserve.naming import ModelPaths
+from argosy.api.kserve.repository import RepositoryRoutes
+from argosy.api.kserve.server import ServerRoutes
+from argosy.server.admission.drain import Drain
+from argosy.server.catalog.board import StatusBoard
+from argosy.server.catalog.catalog import Catalog
+from argosy.server.control.repository import ModelRepository
+from argosy.server.dataplane.plane import DataPlane
+
+_TAG = "KServe v2"
+_MODEL = "/v2/models/{model}"
+_VERSION = "/v2/models/{model}/versions/{version}"
+_REPOSITORY = "/v2/repository"
+_RUNTIME_ERRORS = (502, 504)
+
+
+class KServeRoutes:
+    """Builds the dialect's routes over the server.
+
+    Args:
+        repository: None where models can be neither loaded nor unloaded.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        board: StatusBoard,
+        plane: DataPlane,
+        drain: Drain,
+        repository: ModelRepository | None = None,
+    ) -> None:
+        paths = ModelPaths(catalog)
+        self._infer = InferRoute(paths, plane.tensors)
+        self._generate = GenerateRoutes(paths, plane.tensors, LanguageModels(plane.generator, plane.tensors))
+        self._models = ModelRoutes(paths, board, plane.tensors)
+        self._server = ServerRoutes(board, drain, plane.tensors)
+        self._repository = RepositoryRoutes(repository)
+
+    def routes(self) -> list[RouteSpec]:
+        """All of them."""
+        server, repository = self._server, self._repository
+        return [
+            *self._calls(),
+            _get("/v2/health/live", server.live, "Whether the process answers", messages.ServerLive),
+            _get("/v2/health/ready", server.ready, "Whether every model answers", messages.ServerReady),
+            _get("/v2", server.metadata, "Server metadata", messages.ServerMetadata),
+            _get(
+                "/v2/models/stats", self._models.all_statistics, "Statistics of every model", messages.ModelStatistics
+            ),
+            *self._questions(),
+            _order("/index", repository.index, "List the models", messages.IndexEntry, messages.IndexBody, many=True),
+            _order("/models/{model}/load", repository.load, "Load a model", messages.Done, messages.LoadBody),
+            _order("/models/{model}/unload", repository.unload, "Unload a model", messages.Done, messages.UnloadBody),
+        ]
+
+    def _calls(self) -> list[RouteSpec]:
+        """What makes a model work."""
+        found = []
+        for base in (_MODEL, _VERSION):
+            found += [
+                RouteSpec(
+                    "POST",
+                    f"{base}/infer",
+                    self._infer.create,
+                    "Tensors to tensors",
+                    _TAG,
+                    ERRORS,
+                    messages.InferReply,
+                    messages.InferBody,
+                    binary=True,
+                    error=KServeError,
+                ),
+                RouteSpec(
+                    "POST",
+                    f"{base}/generate",
+                    self._generate.create,
+                    "Values to values",
+                    _TAG,
+                    ERRORS,
+                    messages.GenerateReply,
+                    messages.GenerateBody,
+                    error=KServeError,
+                ),
+                RouteSpec(
+                    "POST",
+                    f"{base}/generate_stream",
+                    self._generate.stream,
+                    "Values to a stream of values",
+                    _TAG,
+                    ERRORS,
+                    "text/event-stream",
+                    messages.GenerateBody,
+                    error=KServeError,
+                ),
+            ]
+        return found
+
+    def _questions(self) -> list[RouteSpec]:
+        """What a model is like."""
+        models = self._models
+        asked: list[tuple[str, Endpoint, str, type[msgspec.Struct]]] = [
+            ("/ready", models.ready, "Whether a model answers", messages.ModelReady),
+            ("/config", models.config, "Model configuration", messages.ModelConfiguration),
+            ("/stats", models.statistics, "Statistics of a model", messages.ModelStatistics),
+            ("", models.metadata, "Model metadata", messages.ModelMetadata),
+        ]
+        return [
+            _get(f"{base}{path}", endpoint, summary, reply)
+            for base in (_VERSION, _MODEL)
+            for path, endpoint, summary, reply in asked
+        ]
+
+
+def _get(path: str, endpoint: Endpoint, summary: str, reply: type[msgspec.Struct]) -> RouteSpec:
+    return RouteSpec("GET", path, endpoint, summary, _TAG, ERRORS, reply, error=KServeError, statuses=_RUNTIME_ERRORS)
+
+
+def _order(
+    path: str,
+    endpoint: Endpoint,
+    summary: str,
+    reply: type[msgspec.Struct],
+    body: type[msgspec.Struct],
+    *,
+    many: bool = False,
+) -> RouteSpec:
+    return RouteSpec(
+        "POST",
+        f"{_REPOSITORY}{path}",
+        endpoint,
+        summary,
+        _TAG,
+        ERRORS,
+        reply,
+        body,
+        many=many,
+        optional_body=True,
+        error=KServeError,
+    )
