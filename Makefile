@@ -3,10 +3,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Environments of other people's clients, whose pins clash with ours.
+JUDGES := .work/judges
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format bench bench-peers lock clean
+.PHONY: help serve test judges conformance check format bench bench-peers lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -14,8 +16,13 @@ help: ## list the targets
 serve: $(VENV)/.serve ## install and start everything on port 8000 (ARGS="--port 9000" passes flags)
 	@$(BIN)/argosy serve $(ARGS)
 
-test: $(VENV)/.dev ## install what the tests need and run them (ARGS="-k name" passes flags)
+test: $(VENV)/.dev judges ## install what the tests need and run them (ARGS="-k name" passes flags)
 	@$(BIN)/python -m pytest $(ARGS)
+
+judges: $(JUDGES)/clients/.installed $(JUDGES)/aiperf/.installed ## install other people's clients, which judge ours
+
+conformance: $(VENV)/.dev judges ## judge anew and write docs/conformance.md
+	@ARGOSY_WRITE_CONFORMANCE=1 $(BIN)/python -m pytest tests/conformance $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, layers, docs
 	$(BIN)/ruff check .
@@ -44,6 +51,11 @@ clean: ## remove the environment and work files
 
 $(VENV)/bin/uv: requirements/bootstrap.txt
 	@tools/bootstrap.sh venv "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+$(JUDGES)/%/.installed: requirements/judges-%.txt | $(VENV)/bin/uv
+	@tools/bootstrap.sh judges "$(VENV)" requirements/judges-$*.txt "$(JUDGES)/$*"
+	@touch $@
 
 $(VENV)/.serve: $(VENV)/bin/uv requirements/serve.txt pyproject.toml
 	@tools/bootstrap.sh install "$(VENV)" requirements/serve.txt

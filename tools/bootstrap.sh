@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings a bare Debian or Ubuntu to where the Makefile can go on. Steps: venv, install, load_generator.
+# Brings a bare Debian or Ubuntu to where the Makefile can go on. Steps: venv, install, judges, load_generator.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -52,6 +52,14 @@ install() {
     say "installing $requirements into $directory"
     VIRTUAL_ENV="$PWD/$directory" "$directory/bin/uv" pip install --quiet --require-hashes -r "$requirements"
     VIRTUAL_ENV="$PWD/$directory" "$directory/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .
+}
+
+# judges VENV REQUIREMENTS DIRECTORY: an environment that holds these requirements and nothing else, Argosy included.
+judges() {
+    local directory=$1 requirements=$2 judge=$3
+    say "installing $requirements into $judge"
+    "$directory/bin/uv" venv --quiet --clear --python "$directory/bin/python" "$judge"
+    "$directory/bin/uv" pip install --quiet --python "$judge/bin/python" --require-hashes -r "$requirements"
 }
 
 load_generator() {

@@ -7,3 +7,12 @@ compile() { .venv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 compile pyproject.toml -o requirements/serve.txt
 compile pyproject.toml --extra dev --constraint requirements/serve.txt -o requirements/dev.txt
 printf "uv\nhatchling\neditables\n" | compile - -o requirements/bootstrap.txt
+# Other people's clients judge the server in environments of their own (tests/conformance).
+compile - -o requirements/judges-clients.txt <<'JUDGES'
+langchain-nvidia-ai-endpoints>=1.5,<2
+llama-index-llms-nvidia>=0.6,<1
+llama-index-embeddings-nvidia>=0.6,<1
+llama-index-postprocessor-nvidia-rerank>=0.7,<1
+schemathesis>=4.32,<5
+JUDGES
+echo "aiperf>=0.13,<1" | compile - -o requirements/judges-aiperf.txt
