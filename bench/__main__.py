@@ -27,6 +27,7 @@ SUBJECTS: dict[str, str] = {
     "batching": "bench.batching:measure",
     "gateway": "bench.gateway:measure",
     "streams": "bench.streams:measure",
+    "kserve": "bench.kserve:measure",
     "overload": "bench.overload:measure",
     "chat": "bench.chat:measure",
     "abacus": "bench.chat:measure_abacus",

@@ -185,7 +185,7 @@ def _start(directory: Path, models: Sequence[str], flags: Sequence[str]) -> Serv
     keys.chmod(0o600)
     log, run, port = directory / "serve.log", directory / "run", free_port()
     command = [str(Path(sys.executable).with_name("argosy")), "serve", *models, "--host", HOST, "--port", str(port)]
-    command += ["--run-directory", str(run), "--api-keys-file", str(keys), *flags]
+    command += ["--grpc-port", "0", "--run-directory", str(run), "--api-keys-file", str(keys), *flags]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ARGOSY_", "NIM_"))}
     began = time.perf_counter()
     with log.open("wb") as output:
