@@ -17,7 +17,7 @@ serve: $(VENV)/.serve ## install and start everything on port 8000 (ARGS="--port
 	@$(BIN)/argosy serve $(ARGS)
 
 test: $(VENV)/.dev judges ## install what the tests need and run them (ARGS="-k name" passes flags)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 judges: $(JUDGES)/clients/.installed $(JUDGES)/aiperf/.installed ## install other people's clients, which judge ours
 
