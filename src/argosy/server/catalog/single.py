@@ -23,11 +23,16 @@ class SingleModel:
         """Look the model up.
 
         Raises:
-            ModelNotFound: there is none; the message lists what is served.
+            ModelNotFound: there is none; the message does not list what is, because probes need no key.
         """
         self._catalog = catalog
         self.name = name
-        self.served = catalog.get(name)
+        try:
+            self.served = catalog.get(name)
+        except ModelNotFound:
+            raise ModelNotFound(
+                f"The model '{_shown(name)}' does not exist here. /v1/models lists those that do.", param="model"
+            ) from None
 
     @property
     def models(self) -> tuple[ServedModel, ...]:
@@ -63,9 +68,12 @@ class SingleModel:
         return self.served.root in {model.root, model.parent}
 
     def _another(self, name: str) -> ModelNotFound:
-        shown = name if len(name) <= 64 else f"{name[:64]}…"
         return ModelNotFound(
-            f"The model '{shown}' does not exist here; this address serves '{self.name}'. Leave 'model' out, or use "
+            f"The model '{_shown(name)}' does not exist here; this address serves '{self.name}'. Leave 'model' out, or use "
             "the address without /m/.",
             param="model",
         )
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= 64 else f"{name[:64]}…"

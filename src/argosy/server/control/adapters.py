@@ -63,7 +63,7 @@ class AdapterWatcher:
         for name in list(self._entries):
             status = self._runtime.status.models.get(name)
             if status is not None and status.state is ModelState.FAILED:
-                await self._models.unload(name)
+                await self._give_up(name)
                 self._tell(name, status.reason)
         if self._interval:
             self._task = asyncio.create_task(self._watch(), name="adapters")
@@ -79,12 +79,9 @@ class AdapterWatcher:
         while True:
             await asyncio.sleep(self._interval)
             try:
-                scan = await asyncio.to_thread(self._folder.scan, self._interval)
+                await self._follow(await asyncio.to_thread(self._folder.scan, self._interval))
             except InvalidModelEntry as error:
                 log.warning("%s Adapters stay as they are.", error.message)
-                continue
-            try:
-                await self._follow(scan)
             except Exception:
                 log.exception("The adapters could not be brought up to date")
 
@@ -96,6 +93,13 @@ class AdapterWatcher:
             known = self._entries.get(entry.name)
             if known is None or known.directory != entry.directory:
                 await self._take(entry)
+
+    async def _give_up(self, name: str) -> None:
+        try:
+            await self._models.unload(name)
+        except ArgosyError as error:
+            # The runtime fails just now; it heals by itself and is not told of this model again.
+            log.warning("The adapter %s, which did not load, could not be unloaded: %s", name, error.message)
 
     async def _drop(self, name: str) -> None:
         log.info("The adapter %s was taken away.", name)
@@ -119,6 +123,11 @@ class AdapterWatcher:
                 self._library.put(former)
         except ArgosyError as error:
             log.warning("The adapter %s could not be loaded and will be tried again: %s", entry.name, error.message)
+            if former is None:
+                # Its folder may be gone by then.
+                self._library.remove(entry.name)
+            else:
+                self._library.put(former)
             return
         # Also after a failure: the same files would fail again.
         self._entries[entry.name] = entry

@@ -224,7 +224,7 @@ class StatusFollower:
         while True:
             try:
                 await self._follow_once()
-            except (ConnectionError, FileNotFoundError, ValueError, TimeoutError) as error:
+            except (OSError, ValueError) as error:
                 log.debug("The link to the supervisor is down: %s", error)
             self._on_lost()
             await asyncio.sleep(_RECONNECT_SECONDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from argosy.core.deadline import Deadline
@@ -123,7 +123,7 @@ class ServedModels:
         """Every model known, loaded or not, by name."""
         versions = await asyncio.to_thread(self._shelf.versions)
         names = sorted(versions.keys() | self._served.keys() | self._failures.keys())
-        entries = [self._describe(name, versions.get(name, "")) for name in names]
+        entries = [_readable(self._describe(name, versions.get(name, ""))) for name in names]
         return [entry for entry in entries if entry.state is RepositoryState.READY or not ready_only]
 
     async def load(self, name: str) -> None:
@@ -252,3 +252,12 @@ class ServedModels:
         if name in self._served and status is not None:
             return status.reason or str(status.state)
         return self._failures.get(name) or _UNLOADED
+
+
+def _readable(entry: RepositoryEntry) -> RepositoryEntry:
+    """The entry as text that can be sent: folders may have names that are not UTF-8, which no model can have."""
+    return replace(entry, name=_utf8(entry.name), reason=_utf8(entry.reason))
+
+
+def _utf8(text: str) -> str:
+    return text.encode(errors="surrogateescape").decode(errors="replace")

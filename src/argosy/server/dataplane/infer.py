@@ -31,6 +31,8 @@ _NOT_OFFERED = frozenset(
     }
 )
 """Extensions of the runtime that stop at the server: they would open its memory and files to clients."""
+_HOST_PARAMETERS = frozenset({"cache_dir"})
+"""What the server itself adds to a model's parameters and clients have no use for: paths of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +124,16 @@ class TensorInference:
         return {**await self._dispatcher.model_metadata(model.root, version), "name": model.name}
 
     async def config(self, model: ServedModel, version: str = "") -> Mapping[str, Any]:
-        """Triton's model configuration, under the name the client used.
+        """Triton's model configuration, under the name the client used and without paths of this machine.
 
         Raises:
             InvalidRequest, NotFound, Unavailable: as `metadata`.
         """
         check_version(version)
-        return {**await self._dispatcher.model_config(model.root, version), "name": model.name}
+        found = await self._dispatcher.model_config(model.root, version)
+        given = found.get("parameters", {})
+        parameters = {name: value for name, value in given.items() if name not in _HOST_PARAMETERS}
+        return {**found, "parameters": parameters, "name": model.name}
 
     async def statistics(self, model: ServedModel | None = None, version: str = "") -> Mapping[str, Any]:
         """Triton's statistics of one model under the name the client used, or of every model.

@@ -107,6 +107,26 @@ def test_an_operator_needs_a_name_of_its_own(keys: dict[str, str]) -> None:
         StaticKeys(keys)
 
 
+@pytest.mark.parametrize(
+    ("host", "operator"),
+    [
+        (b"localhost", True),
+        (b"LOCALHOST:8000", True),
+        (b"127.0.0.1:8000", True),
+        (b"127.1.2.3", True),
+        (b"[::1]:8000", True),
+        (b"evil.example:8000", False),
+        (b"localhost.evil.example", False),
+        (b"127.0.0.1.evil.example", False),
+        (b"192.0.2.1:8000", False),
+        (b"", False),
+    ],
+)
+async def test_without_keys_a_name_of_elsewhere_makes_no_operator(host: bytes, *, operator: bool) -> None:
+    """A web page whose name was made to lead to this machine asks as if it were of this server."""
+    assert (await OpenAccess(operator=True).authenticate([(b"host", host)])).operator is operator
+
+
 async def test_without_keys_everybody_is_an_operator_where_that_is_said() -> None:
     """Only a server that nobody else reaches says so."""
     assert await OpenAccess(operator=True).authenticate([]) == Principal("anonymous", operator=True)

@@ -61,3 +61,10 @@ def test_an_unknown_name_is_not_found(catalog: Catalog) -> None:
     """The message lists what is served."""
     with pytest.raises(ModelNotFound, match="sums, sums-french, vectors"):
         SingleModel(catalog, "nothing")
+
+
+def test_an_unknown_name_lists_nothing(catalog: Catalog) -> None:
+    """Readiness below `/m/` needs no key, so its 404 must not tell what is served."""
+    with pytest.raises(ModelNotFound) as caught:
+        SingleModel(catalog, "nobody")
+    assert "sums" not in caught.value.message

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from argosy.core.status import ModelState
+from argosy.core.errors import RuntimeFailure
+from argosy.core.status import ModelState, ModelStatus
 from argosy.runtime.memory import MemoryRuntime
 from argosy.server.artifacts.adapters.folder import AdapterFolder, AdapterOptions
 from argosy.server.artifacts.library import Library
@@ -15,6 +16,7 @@ from argosy.server.control.adapters import AdapterWatcher
 from argosy.server.control.messages import Progress, Snapshot
 from argosy.server.control.models import ServedModels
 from argosy.server.control.repository import RepositoryEntry, RepositoryState
+from argosy.store.entries import ModelEntry
 from tests.suites.adapter_folders import adapter
 from tests.suites.echo_models import echo_chat
 
@@ -202,6 +204,62 @@ async def test_an_adapter_that_does_not_load_at_the_start_is_not_listed(tmp_path
     assert server.runtime.status.models["parrot"].state is ModelState.READY
     assert await server.is_refused("loud")
     await server.stop()
+
+
+async def test_a_runtime_that_fails_while_an_adapter_is_given_up_does_not_end_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base serves once the runtime has healed, and the index has the adapter's own reason."""
+    adapter(tmp_path / "peft" / "loud")
+    server = Server(tmp_path)
+    config = server.library.find("loud").directory / "config.pbtxt"
+    config.write_text(config.read_text() + 'parameters { key: "delay_ms" value { string_value: "no number" } }')
+
+    async def fails(_name: str) -> None:
+        raise RuntimeFailure("Triton did not answer.")
+
+    monkeypatch.setattr(server.runtime, "unload", fails)
+    await server.start()
+    assert set(server.audience.listed) == {"parrot"}
+    assert await server.is_refused("loud")
+    await server.stop()
+
+
+async def test_an_adapter_that_came_and_went_while_the_runtime_was_down_is_forgotten(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can load it later from what was made of it."""
+    tried = asyncio.Event()
+
+    async def fails(_entry: ModelEntry) -> ModelStatus:
+        tried.set()
+        raise RuntimeFailure("Triton is not running right now.")
+
+    monkeypatch.setattr(server.runtime, "load", fails)
+    adapter(server.source / "loud")
+    async with asyncio.timeout(20):
+        await tried.wait()
+    shutil.rmtree(server.source / "loud")
+    await until(lambda: server.is_gone("loud"))
+
+
+async def test_a_defect_in_one_look_does_not_end_the_watch(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next look is made as if nothing had been."""
+    looked = []
+
+    def fails(_folder: AdapterFolder, _quiet: float) -> None:
+        looked.append(1)
+        raise OverflowError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AdapterFolder, "scan", fails)
+
+        async def has_looked() -> bool:
+            return bool(looked)
+
+        await until(has_looked)
+    adapter(server.source / "loud")
+    await until(lambda: server.is_ready("loud"))
 
 
 async def test_adapters_are_not_what_readiness_depends_on(tmp_path: Path) -> None:

@@ -123,6 +123,24 @@ async def test_a_lost_link_is_told_and_heals_by_itself(link: Link, tmp_path: Pat
     await second.stop()
 
 
+async def test_whatever_keeps_the_link_from_being_opened_it_is_tried_again(link: Link) -> None:
+    """Not only a supervisor that is gone: a worker without a free descriptor must not stay on old news for ever."""
+    opened, failures = asyncio.open_unix_connection, [OSError(24, "Too many open files"), PermissionError()]
+
+    async def fails_twice(path: str, **options: int) -> object:
+        if failures:
+            raise failures.pop()
+        return await opened(path, **options)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(asyncio, "open_unix_connection", fails_twice)
+        await link.follower.stop()
+        await link.follower.start()
+        while await link.recorder.next() != READY:
+            pass
+    assert not failures
+
+
 async def test_stopping_twice_is_harmless(tmp_path: Path) -> None:
     """Both ends may be stopped again, and the socket is gone."""
     publisher = StatusPublisher(tmp_path / "link.sock", lambda *_: None)

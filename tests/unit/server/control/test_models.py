@@ -212,6 +212,13 @@ async def test_a_note_explains_what_was_never_tried(host: Host) -> None:
     assert "half-copied" not in await host.states()
 
 
+async def test_a_folder_whose_name_is_not_utf_8_can_be_told_of(host: Host) -> None:
+    """Its name and the path in its reason are text that any dialect can send."""
+    host.models.note("bad\udcff", "/peft/bad\udcff cannot be read.")
+    (entry,) = [entry for entry in await host.models.index() if entry.name.startswith("bad")]
+    assert (entry.name, entry.reason) == ("bad\ufffd", "/peft/bad\ufffd cannot be read.")
+
+
 async def test_a_runtime_that_takes_no_orders_keeps_its_models_listed(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from argosy.core.status import ModelState, ModelStatus, RuntimeState, RuntimeSta
 from argosy.core.tensors import RawTensor, raw_of, text_tensor
 from argosy.runtime.contract import InferRequest, InferResponse
 from argosy.runtime.memory import MemoryRuntime
+from argosy.runtime.triton.repository import complete_config
 from argosy.server.admission.admission import Admission
 from argosy.server.catalog.board import StatusBoard
 from argosy.server.catalog.catalog import Catalog, ServedModel
@@ -20,6 +21,7 @@ from argosy.server.dataplane.call import Call
 from argosy.server.dataplane.infer import TensorInference, Usage, usage_of
 from argosy.server.dataplane.plane import DataPlane
 from argosy.telemetry.metrics import Metrics
+from tests.suites.echo_models import echo_chat
 from tests.suites.kserve_grpc import Watched, entries
 
 
@@ -144,6 +146,20 @@ async def test_descriptions_carry_the_clients_name(parts: Parts) -> None:
     (found,) = (await parts.tensors.statistics(alias))["model_stats"]
     assert found["name"] == "gpt-parrot"
     assert len((await parts.tensors.statistics())["model_stats"]) == 5
+
+
+async def test_a_configuration_tells_no_path_of_this_machine(tmp_path: Path) -> None:
+    """The model's own parameters are there; where the server keeps its cache is not."""
+    entry = echo_chat(tmp_path, parameters={"slots": "2"})
+    config = entry.directory / "config.pbtxt"
+    config.write_text(complete_config(config.read_text(), {"threads": "2", "cache_dir": "/home/ann/cache"}))
+    runtime = MemoryRuntime([entry])
+    await runtime.start()
+    parts = Parts(runtime, Catalog([entry]))
+    found = await parts.tensors.config(model(parts, "parrot"))
+    assert found["parameters"].keys() == {"slots", "threads"}
+    assert "/home/ann" not in str(found)
+    await runtime.stop()
 
 
 @pytest.mark.parametrize("question", ["metadata", "config", "statistics"])

@@ -38,6 +38,7 @@ class GrpcOptions:
         max_message_bytes: largest message of a client.
         max_metadata_bytes: names and values of all metadata of a call together.
         concurrent_calls: calls, streams included, that this process works on; more are RESOURCE_EXHAUSTED.
+        message_seconds: longest time a client may take to send the message of a call that is no stream.
         stream_requests: requests of one stream in flight; the next is not read before one has ended.
         send_seconds: time a client may leave an answer of a stream unread before its requests are ended.
         keep_alive_seconds: silence after which a client is asked for a sign of life, and the time it has to give one; a
@@ -47,6 +48,7 @@ class GrpcOptions:
     max_message_bytes: int = 16 << 20
     max_metadata_bytes: int = 32 << 10
     concurrent_calls: int = 1024
+    message_seconds: float = 15.0
     stream_requests: int = 32
     send_seconds: float = 30.0
     keep_alive_seconds: float = 30.0

@@ -27,6 +27,8 @@ _RAW_OUTPUTS = pb.ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER
 _RESPONSE = pb.ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER
 _MOST_FIELDS = 2 * MOST_INPUTS + MOST_OUTPUTS + 512
 _MOST_TYPED = 1 << 20
+_MOST_PARAMETERS = 256
+_MOST_DIMENSIONS = 32
 _LONGEST_ID = 256
 _EMPTY_FINAL = "triton_enable_empty_final_response"
 _FINAL = "triton_final_response"
@@ -192,6 +194,11 @@ def _inputs(items: Sequence[Any], contents: Sequence[memoryview]) -> dict[str, R
         if name in inputs:
             raise InvalidRequest(f"The input {name!r} was sent twice.", param=name)
         _refuse_shared_memory(item.parameters, name)
+        # Counted before it is copied: a message has room for millions.
+        if len(item.shape) > _MOST_DIMENSIONS:
+            raise InvalidRequest(
+                f"The tensor {name!r} has {len(item.shape)} dimensions and may have {_MOST_DIMENSIONS}.", param=name
+            )
         if not contents:
             data: bytes | memoryview = _typed(item)
         elif item.HasField("contents"):
@@ -267,6 +274,10 @@ def _outputs(items: Sequence[Any]) -> tuple[tuple[str, ...], dict[str, dict[str,
 
 
 def _refuse_shared_memory(parameters: Mapping[str, Any], name: str) -> None:
+    if len(parameters) > _MOST_PARAMETERS:
+        raise InvalidRequest(
+            f"The tensor {name!r} has {len(parameters)} parameters; {_MOST_PARAMETERS} are allowed.", param=name
+        )
     if any(key.startswith(_SHARED_MEMORY) for key in parameters):
         raise UnsupportedParameter(
             f"The tensor {name!r} asks for shared memory, which is not offered here. Send the data itself.", param=name

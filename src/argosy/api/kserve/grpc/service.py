@@ -21,7 +21,7 @@ from argosy.api.kserve.grpc.infer import InferMethod
 from argosy.api.kserve.grpc.models import ModelMethods
 from argosy.api.kserve.grpc.repository import RepositoryMethods
 from argosy.api.kserve.grpc.stream import Conversation, StreamLimits
-from argosy.core.errors import ArgosyError
+from argosy.core.errors import ArgosyError, RequestCancelled, RequestTimeout
 from argosy.server.catalog.board import StatusBoard
 from argosy.server.catalog.catalog import Catalog
 from argosy.server.control.repository import ModelRepository
@@ -30,6 +30,8 @@ from argosy.server.dataplane.infer import TensorInference
 SERVICE = "inference.GRPCInferenceService"
 _PREFIX = f"/{SERVICE}/"
 _STREAM = f"{_PREFIX}ModelStreamInfer"
+_OPEN_SECONDS = 2.0
+"""What anybody may ask has a message of a few bytes, which comes with the call."""
 
 Method = Callable[[Exchange, bytes], Awaitable[bytes]]
 """A serialised request to a serialised answer."""
@@ -88,25 +90,31 @@ class GrpcService:
     def _open(self, path: str, method: Method) -> Any:
         """A method for anybody, at any time."""
 
-        async def handle(data: bytes, context: Any) -> bytes:
-            exchange = self._begin(path, Caller(context))
-            outcome = await exchange.run(lambda _: method(exchange, data))
-            return await self._finish(context, exchange, outcome)
+        async def work(exchange: Exchange, context: Any) -> bytes:
+            return await method(exchange, await _message(context, _OPEN_SECONDS))
 
-        return grpc.unary_unary_rpc_method_handler(handle)
+        return self._unary(path, work)
 
     def _guarded(self, name: str, method: Method) -> Any:
         """A method for callers with a key."""
+        seconds = self._edge.options.message_seconds
 
-        async def handle(data: bytes, context: Any) -> bytes:
-            async def work(exchange: Exchange) -> bytes:
-                await exchange.admit()
-                return await method(exchange, data)
+        async def work(exchange: Exchange, context: Any) -> bytes:
+            await exchange.admit()
+            return await method(exchange, await _message(context, seconds))
 
-            exchange = self._begin(_PREFIX + name, Caller(context))
-            return await self._finish(context, exchange, await exchange.run(work))
+        return self._unary(_PREFIX + name, work)
 
-        return grpc.unary_unary_rpc_method_handler(handle)
+    def _unary(self, path: str, work: Callable[[Exchange, Any], Awaitable[bytes]]) -> Any:
+        """A method with one answer, which reads its one message itself."""
+
+        async def handle(_requests: object, context: Any) -> bytes:
+            exchange = self._begin(path, Caller(context))
+            outcome = await exchange.run(lambda exchange: work(exchange, context))
+            return await self._finish(context, exchange, outcome)
+
+        # gRPC reads the message of a unary method before it calls it: for strangers too, and for as long as they like.
+        return grpc.stream_unary_rpc_method_handler(handle)
 
     async def _stream(self, _requests: object, context: Any) -> None:
         caller = Caller(context)
@@ -150,3 +158,23 @@ class GrpcService:
         except grpc.aio.BaseError as failure:
             # Nobody is left to be told.
             raise asyncio.CancelledError from failure
+
+
+async def _message(context: Any, seconds: float) -> bytes:
+    """The one message of a call.
+
+    Raises:
+        RequestTimeout: it did not arrive in time.
+        RequestCancelled: the client left, or ended the call without one.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            data = await context.read()
+    except TimeoutError:
+        raise RequestTimeout(f"The message did not arrive within {seconds:g} s. Send it faster.") from None
+    except grpc.aio.BaseError:
+        raise RequestCancelled("The client left.") from None
+    if data is grpc.aio.EOF:
+        raise RequestCancelled("The call ended without a message.")
+    message: bytes = data
+    return message

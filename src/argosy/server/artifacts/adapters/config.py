@@ -6,7 +6,7 @@ refused by name: an adapter that is applied in part answers wrongly without anyb
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,7 @@ _MUST_BE_UNSET = (
     "alora_invocation_tokens",
 )
 # These change the base model's own weights at the start of training; the adapter alone is then not enough.
-_CHANGES_THE_BASE = ("pissa", "olora", "corda")
+_CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def read_config(source: Source, max_rank: int) -> AdapterConfig:
         raise _refused(source, "r must be a whole number above 0")
     if rank > max_rank:
         raise _refused(source, f"its rank {rank} is above {max_rank}; allow more with --max-lora-rank")
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not (math.isfinite(alpha) and alpha > 0):
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha <= sys.float_info.max:
         raise _refused(source, "lora_alpha must be a number above 0")
     base = config.get("base_model_name_or_path") or ""
     if not isinstance(base, str) or len(base) > _LONGEST_NAME:

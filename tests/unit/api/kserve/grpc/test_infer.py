@@ -296,6 +296,49 @@ async def test_without_a_key_nothing_is_read(tmp_path: Path, metadata: tuple[tup
         assert server.client.calls == []
 
 
+async def test_a_stranger_is_refused_before_a_message_is_awaited(tmp_path: Path) -> None:
+    """Calls without a key that never send their message keep nobody from being answered."""
+    options = GrpcOptions(concurrent_calls=2)
+    async with over_memory(tmp_path, authenticator=StaticKeys({"team": KEY}), options=options) as server:
+        calls = [server.channel.stream_unary(PREFIX + "ModelInfer")(timeout=20) for _ in range(2)]
+        for call in calls:
+            assert await call.code() is grpc.StatusCode.UNAUTHENTICATED
+        assert (await server.infer(text("a"), metadata=(("authorization", f"Bearer {KEY}"),))).outputs
+
+
+@pytest.mark.parametrize("method", [PREFIX + "ModelInfer", "/grpc.health.v1.Health/Check"])
+async def test_a_message_that_does_not_come_ends_the_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Also on methods that need no key, and the call's place is free again."""
+    monkeypatch.setattr("argosy.api.kserve.grpc.service._OPEN_SECONDS", 0.2)
+    async with over_memory(tmp_path, options=GrpcOptions(concurrent_calls=1, message_seconds=0.2)) as server:
+        call = server.channel.stream_unary(method)(timeout=20)
+        assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert "did not arrive within 0.2 s" in (await call.details() or "")
+        assert (await server.infer(text("a"))).outputs
+        await server.settled()
+
+
+async def test_a_call_without_a_message_is_refused(server: GrpcUnderTest) -> None:
+    """It is complete and asks for nothing."""
+    call = server.channel.stream_unary(PREFIX + "ModelInfer")(timeout=20)
+    await call.done_writing()
+    assert await call.code() is grpc.StatusCode.CANCELLED
+    assert "without a message" in (await call.details() or "")
+
+
+async def test_a_client_that_leaves_before_its_message_leaves_nothing(server: GrpcUnderTest) -> None:
+    """The call is in the log as one that the client ended."""
+    call = server.channel.stream_unary(PREFIX + "ModelInfer")(timeout=20)
+    async with asyncio.timeout(10):
+        while not server.drain.in_flight:
+            await asyncio.sleep(0.01)
+    call.cancel()
+    await server.settled()
+    assert [record["status"] for record in server.log] == [499]
+
+
 async def test_with_a_key(tmp_path: Path) -> None:
     """A call with a key is answered, and the log has the key's name and not the key."""
     async with over_memory(tmp_path, authenticator=StaticKeys({"team": KEY})) as server:

@@ -130,6 +130,25 @@ def test_many_typed_elements_are_refused() -> None:
         read(add(request(), shape=((1 << 20) + 1,), fp32_contents=np.zeros((1 << 20) + 1, np.float32)))
 
 
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+def test_many_parameters_of_a_tensor_are_refused(side: str) -> None:
+    """A message has room for a million, and looking at each would keep everybody else waiting."""
+    message = request(outputs=[pb.ModelInferRequest.InferRequestedOutputTensor(name="x")])
+    add(message, fp32_contents=[1])
+    for number in range(257):
+        getattr(message, side)[0].parameters[f"p{number}"].bool_param = True
+    with pytest.raises(InvalidRequest, match="257 parameters"):
+        read(message)
+
+
+def test_many_dimensions_are_refused_uncopied() -> None:
+    """They are counted before anything is made of them."""
+    message = request()
+    add(message, shape=(1,) * 33, fp32_contents=[1])
+    with pytest.raises(InvalidRequest, match="33 dimensions"):
+        read(message)
+
+
 def test_parameters_of_every_kind() -> None:
     """Each of a parameter's fields is read, and the one for the end of streams is kept apart."""
     message = request()

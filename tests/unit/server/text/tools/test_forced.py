@@ -155,7 +155,9 @@ def test_what_no_grammar_expresses_is_left_open() -> None:
     assert Function("set", bounded).enforced() == {"type": "object", "properties": {"degrees": {"type": "number"}}}
 
 
-def test_a_strict_schema_stays_whole() -> None:
-    """With `strict` nothing is dropped; the check of constraints then refuses it by name."""
-    bounded = {"type": "object", "properties": {"degrees": {"type": "number", "maximum": 50}}}
-    assert Function("set", bounded, strict=True).enforced() == bounded
+def test_a_strict_schema_keeps_its_shape() -> None:
+    """With `strict` only bounds of values are left open, and named; the check of constraints refuses the rest."""
+    bounded = {"type": "object", "properties": {"degrees": {"type": "number", "maximum": 50}}, "not": {}}
+    strict = Function("set", bounded, strict=True)
+    assert strict.enforced() == {"type": "object", "properties": {"degrees": {"type": "number"}}, "not": {}}
+    assert strict.left_open() == ["maximum"]
