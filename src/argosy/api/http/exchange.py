@@ -117,7 +117,7 @@ class Exchange(Request):
         self._arrived = False
         self._started = False
         self._ended = False
-        self._warning: Header | None = None
+        self._warnings: tuple[str, ...] = ()
         self._task = asyncio.current_task()
         self._watch_timer: asyncio.TimerHandle | None = None
         self._watch_task: asyncio.Task[None] | None = None
@@ -203,8 +203,16 @@ class Exchange(Request):
         """Tell the client, in a header of the reply, which of its fields were ignored."""
         names = [name if _SHOWN_NAME.fullmatch(name) else "(unprintable)" for name in unknown[:_MOST_WARNED]]
         more = f" and {len(unknown) - _MOST_WARNED} more" if len(unknown) > _MOST_WARNED else ""
-        text = f"ignored unknown fields: {', '.join(names)}{more}"
-        self._warning = (b"x-argosy-warning", text.encode())
+        self.tell(f"ignored unknown fields: {', '.join(names)}{more}")
+
+    def tell(self, warning: str) -> None:
+        """Tell the client something in a header of the reply, beside what it is told already.
+
+        Args:
+            warning: printable ASCII.
+        """
+        if warning not in self._warnings:
+            self._warnings = (*self._warnings, warning)
 
     async def body(self) -> bytes:
         """The whole body, bounded in size and time."""
@@ -244,8 +252,8 @@ class Exchange(Request):
         self._started = True
         self.status = status
         every = [(b"content-type", content_type), (b"x-request-id", self.request_id.encode()), *headers]
-        if self._warning is not None:
-            every.append(self._warning)
+        if self._warnings:
+            every.append((b"x-argosy-warning", "; ".join(self._warnings).encode()))
         if b"expect" in self._values and not self._arrived:
             # A client that waits for "100 Continue" may not send its body now; what comes next would be taken for it.
             every.append((b"connection", b"close"))

@@ -12,7 +12,7 @@ from argosy.api.http.bodies import BodyReader, FieldFact, Refusal
 from argosy.api.http.exchange import Exchange
 from argosy.api.openai.chat_answers import ChatEvents, Reading
 from argosy.api.openai.chunks import ChatChunks
-from argosy.api.openai.constraints import Wanted, checked, wanted
+from argosy.api.openai.constraints import Wanted, checked, wanted, warning
 from argosy.api.openai.fields import DEPENDS, FIELDS, IGNORED, REFUSED, GenerationBody
 from argosy.api.openai.generation import Odds, Tally, fan_out, sampling
 from argosy.api.openai.messages import Messages, plain
@@ -64,6 +64,7 @@ class _Plan:
         constraint: the form of the answer.
         field: the request field that asks for the form.
         variables: what the template is told beside the messages.
+        left_open: keywords of JSON schemas that are not enforced, by the request field.
     """
 
     drawn: Sampling
@@ -71,6 +72,7 @@ class _Plan:
     constraint: Constraint | None
     field: str
     variables: dict[str, Any]
+    left_open: dict[str, tuple[str, ...]]
 
 
 class ChatCompletions:
@@ -93,6 +95,8 @@ class ChatCompletions:
         model = self._catalog.resolve(body.model, Task.GENERATE).model
         call = exchange.call(model)
         plan = _plan(body, model)
+        for field, left_open in plan.left_open.items():
+            exchange.tell(warning(field, left_open))
         exchange.fields = {**_FIELDS, "max_tokens": _limit(body)[0], "constraint": plan.field or "constraint"}
         messages = [plain(message, index) for index, message in enumerate(body.messages)]
         prompt = await self._templates.render(
@@ -137,7 +141,16 @@ def _plan(body: ChatBody, model: ServedModel) -> _Plan:
     constraint, field = _form(tools, content)
     if tools is not None:
         variables["tools"] = tools.definitions
-    return _Plan(drawn, tools, constraint, field, variables)
+    return _Plan(drawn, tools, constraint, field, variables, _left_open(tools, content))
+
+
+def _left_open(tools: Tooling | None, content: Wanted | None) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    if tools is not None and (tools.form is not None or content is not None) and (words := tools.left_open()):
+        found["tools"] = words
+    if content is not None and content.left_open and (tools is None or tools.form is None):
+        found[content.field] = content.left_open
+    return found
 
 
 def _form(tools: Tooling | None, content: Wanted | None) -> tuple[Constraint | None, str]:

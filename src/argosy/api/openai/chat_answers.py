@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -43,6 +43,10 @@ class Reading:
         """Whether the answers are text and nothing else."""
         return self.tooling is None and not self.thinks and not self.logprobs
 
+    def call_id(self) -> str:
+        """A fresh identity for a tool call, which there is only with tools."""
+        return "" if self.tooling is None else self.tooling.family.new_id()
+
     def reader(self) -> AnswerReader:
         """A reader for one answer."""
         return AnswerReader(
@@ -62,7 +66,7 @@ class Reading:
         pieces = joined([*reader.feed(answer.text), *reader.finish()])
         return ChatChoice(
             index,
-            _message(pieces),
+            _message(pieces, self.call_id),
             self.finish_reason(reader, answer.reason),
             ChatLogprobs.of(answer.logprobs) if self.logprobs else None,
         )
@@ -95,7 +99,7 @@ class ChatEvents:
             events.append(writer.opening(index))
         logprobs = encode(ChatLogprobs.of(chunk.logprobs)) if self._reading.logprobs and chunk.logprobs else _NULL
         for piece in pieces:
-            events.append(writer.delta(index, _delta(piece), logprobs))
+            events.append(writer.delta(index, _delta(piece, self._reading.call_id), logprobs))
             logprobs = _NULL
         if logprobs is not _NULL:
             events.append(writer.delta(index, b"{}", logprobs))
@@ -105,7 +109,7 @@ class ChatEvents:
         return b"".join(events)
 
 
-def _message(pieces: list[Piece]) -> ChatMessage:
+def _message(pieces: list[Piece], new_id: Callable[[], str]) -> ChatMessage:
     said = "".join(piece.text for piece in pieces if isinstance(piece, Said))
     thought = "".join(piece.text for piece in pieces if isinstance(piece, Thought))
     names = [piece.name for piece in pieces if isinstance(piece, CallBegun)]
@@ -113,7 +117,7 @@ def _message(pieces: list[Piece]) -> ChatMessage:
     for piece in pieces:
         if isinstance(piece, CallArguments):
             arguments[piece.index] += piece.text
-    calls = [ToolCall(_call_id(), "function", FunctionCall(*call)) for call in zip(names, arguments, strict=True)]
+    calls = [ToolCall(new_id(), "function", FunctionCall(*call)) for call in zip(names, arguments, strict=True)]
     return ChatMessage(
         "assistant",
         said or None if calls else said,
@@ -122,7 +126,7 @@ def _message(pieces: list[Piece]) -> ChatMessage:
     )
 
 
-def _delta(piece: Piece) -> bytes:
+def _delta(piece: Piece, new_id: Callable[[], str]) -> bytes:
     """The piece as OpenAI's delta; the first of a call has its id and name, the others its arguments."""
     if isinstance(piece, Said):
         return b'{"content":%b}' % orjson.dumps(piece.text)
@@ -130,9 +134,5 @@ def _delta(piece: Piece) -> bytes:
         return b'{"reasoning_content":%b}' % orjson.dumps(piece.text)
     if isinstance(piece, CallArguments):
         return b'{"tool_calls":[{"index":%d,"function":{"arguments":%b}}]}' % (piece.index, orjson.dumps(piece.text))
-    call = ToolCall(_call_id(), "function", FunctionCall(piece.name, ""))
+    call = ToolCall(new_id(), "function", FunctionCall(piece.name, ""))
     return b'{"tool_calls":[{"index":%d,%b]}' % (piece.index, encode(call)[1:])
-
-
-def _call_id() -> str:
-    return f"call_{secrets.token_hex(12)}"

@@ -11,7 +11,7 @@ from msgspec import Meta
 from argosy.api.http.bodies import BodyReader, FieldFact, Refusal
 from argosy.api.http.exchange import Exchange
 from argosy.api.openai.chunks import TextChunks
-from argosy.api.openai.constraints import wanted
+from argosy.api.openai.constraints import wanted, warning
 from argosy.api.openai.fields import DEPENDS, FIELDS, IGNORED, REFUSED, GenerationBody
 from argosy.api.openai.generation import Odds, Tally, fan_out, sampling
 from argosy.api.openai.inputs import Inputs, check_token_lists, parse_inputs
@@ -82,6 +82,8 @@ class Completions:
         drawn = sampling(body, model, ("max_tokens", body.max_tokens), odds)
         if (form := wanted(body, model)) is not None:
             drawn = replace(drawn, constraint=form.constraint)
+            if form.left_open:
+                exchange.tell(warning(form.field, form.left_open))
         exchange.fields = {**_FIELDS, "top_logprobs": "logprobs", "constraint": form.field if form else "constraint"}
         requests = fan_out(prompts, body.choices, drawn)
         identity, created, tally = f"cmpl-{exchange.request_id}", int(time.time()), Tally(body.choices)

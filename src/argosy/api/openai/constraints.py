@@ -7,7 +7,7 @@ constraint may be given in several of them; two different ones are refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,8 @@ from argosy.api.openai.features import require
 from argosy.api.openai.fields import GenerationBody, ResponseFormat
 from argosy.core.errors import InvalidRequest, MalformedBody, UnsupportedParameter
 from argosy.engines.contract import Constraint, ConstraintKind, Feature
-from argosy.engines.text.constraints import check_constraint, choice_grammar
+from argosy.engines.text.constraints import MOST_BYTES, check_constraint, choice_grammar
+from argosy.engines.text.relaxed import softened
 from argosy.server.catalog.catalog import ServedModel
 
 _ANY_OBJECT = {"type": "object"}
@@ -26,10 +27,15 @@ _REFUSED = ("structural_tag", "whitespace_pattern", "disable_any_whitespace", "d
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A constraint and the request field that asks for it."""
+    """A constraint and the request field that asks for it.
+
+    Attributes:
+        left_open: keywords of its schema that it does not enforce.
+    """
 
     constraint: Constraint
     field: str
+    left_open: tuple[str, ...] = ()
 
 
 def wanted(body: GenerationBody, model: ServedModel) -> Wanted | None:
@@ -49,7 +55,13 @@ def wanted(body: GenerationBody, model: ServedModel) -> Wanted | None:
                 f"'{field}' and '{other}' ask for different forms of one answer. Send one of them.", param=other
             )
     require(model, Feature.CONSTRAINT, field)
-    return Wanted(checked(Constraint(kind, value if isinstance(value, str) else _text(value)), field), field)
+    text, left_open = (value, []) if isinstance(value, str) else _schema(value, field)
+    return Wanted(checked(Constraint(kind, text), field), field, tuple(left_open))
+
+
+def warning(field: str, left_open: Sequence[str]) -> str:
+    """What a client is told whose schema asks for more than is enforced."""
+    return f"'{field}' is enforced without {', '.join(left_open)}"
 
 
 def checked(constraint: Constraint, field: str) -> Constraint:
@@ -132,6 +144,16 @@ def _decoded(schema: dict[str, Any] | str, field: str) -> Any:
 def _choice(choices: list[str], field: str) -> str:
     with naming(field):
         return choice_grammar(choices).text
+
+
+def _schema(value: Any, field: str) -> tuple[str, list[str]]:
+    """The text of a schema, and the keywords that it lost because no grammar can express them."""
+    text = _text(value)
+    if len(text) > MOST_BYTES:
+        return text, []
+    with naming(field):
+        soft, left_open = softened(value)
+    return _text(soft) if left_open else text, left_open
 
 
 def _text(value: Any) -> str:

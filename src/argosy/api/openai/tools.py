@@ -87,6 +87,15 @@ class Tooling:
         """Why an answer ended, as OpenAI tells it: one that was forced into a named function just stopped."""
         return "tool_calls" if called and reason == "stop" and not self.named else reason
 
+    def left_open(self) -> tuple[str, ...]:
+        """Keywords of strict functions' schemas that a forced call need not satisfy.
+
+        Raises:
+            InvalidRequest: a schema of the tools holds what it must not.
+        """
+        with naming("tools"):
+            return tuple(sorted({word for function in self.functions for word in function.left_open()}))
+
     def beside(self, content: Wanted) -> Format:
         """The form of an answer that is either one call or content of the wanted form.
 

@@ -13,6 +13,7 @@ import msgspec
 
 from argosy.engines.contract import Constraint, ConstraintKind
 from argosy.engines.text.grammars import check_grammar
+from argosy.engines.text.latin import as_pattern, harmed, safe_grammar, safe_pattern
 from argosy.engines.text.patterns import check_pattern
 from argosy.engines.text.schema_words import refused
 from argosy.engines.text.schemas import check_schema
@@ -53,7 +54,8 @@ def enforceable(constraint: Constraint) -> Constraint:
     elif constraint.kind is ConstraintKind.STRUCTURAL_TAG:
         value = _checked_tag(constraint.text)
     else:
-        return constraint
+        safe = safe_grammar if constraint.kind is ConstraintKind.EBNF else safe_pattern
+        return Constraint(constraint.kind, safe(constraint.text))
     return Constraint(constraint.kind, json.dumps(value, ensure_ascii=False))
 
 
@@ -67,6 +69,8 @@ def choice_grammar(choices: Sequence[str]) -> Constraint:
         raise refused(f"There are {len(choices)} choices; give 1 to {MOST_CHOICES}.")
     if not all(choices):
         raise refused("A choice is empty; leave it out.")
+    if any("\0" in choice for choice in choices):
+        raise refused("A choice has the character U+0000, which no grammar can express; leave it out.")
     texts = " | ".join(f'"{_escaped(choice)}"' for choice in dict.fromkeys(choices))
     constraint = Constraint(ConstraintKind.EBNF, f"root ::= {texts}")
     check_constraint(constraint)
@@ -101,8 +105,14 @@ def _check_format(value: object, level: int) -> None:
         _check_inner(value, "json_schema", check_schema)
     elif kind == "regex":
         _check_inner(value, "pattern", check_pattern)
+        value["pattern"] = safe_pattern(value["pattern"])
     elif kind == "grammar":
         _check_inner(value, "grammar", check_grammar)
+        value["grammar"] = safe_grammar(value["grammar"])
+    elif kind == "const_string" and isinstance(value.get("value"), str) and harmed(value["value"]):
+        pattern = as_pattern(value["value"])
+        value.clear()
+        value.update(type="regex", pattern=pattern)
     elif kind == "tag":
         _check_format(value.get("content"), level + 1)
     elif kind in _SEVERAL:

@@ -1,7 +1,8 @@
 """A schema without what cannot be enforced, for callers that would rather have most of it enforced than nothing.
 
-Arguments of tools are such a case: their schemas say more than anybody checks. An answer held to the relaxed schema
-has its properties and types; it need not satisfy the whole.
+`softened` leaves open single values only: an answer has every property and type that the schema asks for, and a bound
+that no grammar can express is for the caller to check, who is told which. `relaxed` leaves open all that cannot be
+enforced. Arguments of tools are such a case: their schemas say more than anybody checks.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Any
 from argosy.core.errors import InvalidRequest
 from argosy.engines.text.patterns import check_pattern, json_string_pattern
 from argosy.engines.text.schema_words import (
+    ABOUT_VALUES,
     ASSERTIONS,
+    BESIDE_NAMES,
     BOUNDS,
     DECIDING,
     LENGTHS,
@@ -26,6 +29,54 @@ from argosy.engines.text.schema_words import (
 _MAPS = ("properties", "patternProperties", "$defs", "definitions")
 _LISTS = ("prefixItems", "anyOf", "oneOf", "allOf")
 _SINGLES = ("items", "additionalProperties", "unevaluatedProperties", "unevaluatedItems")
+_DEEPEST = 64
+"""Levels beyond which nothing is softened, because no check lets them pass."""
+
+
+def softened(schema: Any) -> tuple[Any, list[str]]:
+    """A copy of a schema that leaves open which of a kind's values no grammar can express.
+
+    Those are bounds of numbers that need not be whole, `multipleOf`, `uniqueItems`, `contains`, patterns that look
+    around themselves, all but one of `pattern`, `format` and lengths that stand together, and `propertyNames` beside
+    other words about properties. What shapes an answer and cannot be enforced, such as `not`, stays, so that
+    `check_schema` refuses it.
+
+    Returns:
+        The schema, and the keywords that it lost, sorted.
+
+    Raises:
+        InvalidRequest: a keyword holds what it must not; the param is "constraint".
+    """
+    lost: set[str] = set()
+    return _softened(schema, lost, 1), sorted(lost)
+
+
+def _softened(schema: Any, lost: set[str], level: int) -> Any:
+    if not isinstance(schema, Mapping) or level > _DEEPEST:
+        return schema
+    kept = dict(schema)
+    _drop(kept, ABOUT_VALUES)
+    if "number" in types_of(kept):
+        _drop(kept, BOUNDS)
+    if "pattern" in kept and isinstance(kept["pattern"], str) and kept["pattern"] and not _can_be_said(kept["pattern"]):
+        del kept["pattern"]
+    if "pattern" in kept:
+        _drop(kept, LENGTHS | {"format"})
+    if "format" in kept:
+        _drop(kept, LENGTHS)
+    if kept.keys() & BESIDE_NAMES:
+        _drop(kept, {"propertyNames"})
+    lost |= schema.keys() - kept.keys()
+    for key in _MAPS:
+        if key in kept:
+            kept[key] = {name: _softened(value, lost, level + 1) for name, value in object_at(kept, key).items()}
+    for key in _LISTS:
+        if key in kept:
+            kept[key] = [_softened(value, lost, level + 1) for value in list_at(kept, key)]
+    for key in _SINGLES:
+        if key in kept:
+            kept[key] = _softened(kept[key], lost, level + 1)
+    return kept
 
 
 def relaxed(schema: Any) -> Any:

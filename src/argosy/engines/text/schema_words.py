@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from argosy.core.errors import InvalidRequest
+from argosy.engines.text.latin import as_pattern, harmed
 from argosy.engines.text.patterns import json_string_pattern
 
 _IGNORED = """
@@ -20,6 +22,10 @@ exclusiveMinimum exclusiveMaximum pattern minLength maxLength format
 _SIZES = "pattern format minItems maxItems minProperties maxProperties patternProperties propertyNames"
 UNENFORCEABLE = frozenset(_IGNORED.split())
 ASSERTIONS = UNENFORCEABLE | frozenset(_READ.split())
+ABOUT_VALUES = frozenset({"multipleOf", "uniqueItems", "contains", "minContains", "maxContains"})
+"""Those of `UNENFORCEABLE` that narrow which values an answer has, and not which properties or types."""
+BESIDE_NAMES = frozenset({"properties", "patternProperties", "additionalProperties", "unevaluatedProperties"})
+"""Keywords beside which the compiler passes over `propertyNames`."""
 BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
 LENGTHS = frozenset({"minLength", "maxLength"})
 NEED_A_TYPE = BOUNDS | LENGTHS | frozenset(_SIZES.split())
@@ -57,6 +63,7 @@ def refused(message: str) -> InvalidRequest:
 
 def say_exactly(schema: dict[str, Any]) -> None:
     """Put what the compiler gets wrong into words that it gets right."""
+    _say_values(schema)
     types = types_of(schema)
     if not types and schema.keys() & NEED_A_TYPE:
         raise refused(f"{min(schema.keys() & NEED_A_TYPE)!r} cannot be enforced in a schema without a 'type'; add it.")
@@ -80,6 +87,32 @@ def say_exactly(schema: dict[str, Any]) -> None:
         schema["minimum"] = -_FAR
     if bounds and not bounds & {"maximum", "exclusiveMaximum"}:
         schema["maximum"] = _FAR
+
+
+def _say_values(schema: dict[str, Any]) -> None:
+    for name in object_at(schema, "properties"):
+        if harmed(name):
+            raise refused(
+                f"The property {brief(name)} cannot be enforced: a letter such as 'é' before a digit or one of A to F "
+                "would be compiled into another; rename it."
+            )
+    values = [schema["const"]] if "const" in schema else list_at(schema, "enum")
+    patterns = [value for value in values if isinstance(value, str) and harmed(value)]
+    rest = [value for value in values if value not in patterns]
+    if any(_holds_harm(value) for value in rest):
+        raise refused(
+            "A list or object among the values of 'const' or 'enum' has a letter such as 'é' before a digit or one of "
+            "A to F, which would be compiled into another; describe it with 'properties' or 'prefixItems'."
+        )
+    if patterns:
+        for key in ("const", "enum", "type"):
+            schema.pop(key, None)
+        ways: list[dict[str, Any]] = [{"type": "string", "pattern": as_pattern(value)} for value in patterns]
+        schema["anyOf"] = [{"enum": rest}, *ways] if rest else ways
+
+
+def _holds_harm(value: object) -> bool:
+    return isinstance(value, dict | list) and harmed(json.dumps(value, ensure_ascii=False))
 
 
 def _bound(value: object) -> int | None:

@@ -19,6 +19,7 @@ from argosy.engines.text.endings import Endings
 from argosy.engines.text.patterns import check_pattern
 from argosy.engines.text.schema_words import (
     ASSERTIONS,
+    BESIDE_NAMES,
     DECIDING,
     LENGTHS,
     UNENFORCEABLE,
@@ -115,12 +116,7 @@ class _Check:
             check_pattern(schema["pattern"])
         for pattern in object_at(schema, "patternProperties"):
             check_pattern(pattern)
-        if "propertyNames" in schema and schema.keys() & {
-            "properties",
-            "patternProperties",
-            "additionalProperties",
-            "unevaluatedProperties",
-        }:
+        if "propertyNames" in schema and schema.keys() & BESIDE_NAMES:
             raise refused("'propertyNames' beside a description of properties cannot be enforced; leave one out.")
         self._count("branches", len(list_at(schema, "anyOf")) + len(list_at(schema, "oneOf")), MOST_BRANCHES)
         self._count("values", len(list_at(schema, "enum")), MOST_VALUES)

@@ -69,8 +69,8 @@ class SingleModel:
 
     def _another(self, name: str) -> ModelNotFound:
         return ModelNotFound(
-            f"The model '{_shown(name)}' does not exist here; this address serves '{self.name}'. Leave 'model' out, or use "
-            "the address without /m/.",
+            f"The model '{_shown(name)}' does not exist here; this address serves '{self.name}'. Leave 'model' out, or "
+            "use the address without /m/.",
             param="model",
         )
 

@@ -13,6 +13,8 @@ from tests.suites.gateway import Server
 
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "integer"}}, "required": ["answer"]}
 RESPONSE = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}
+SCORE = {"type": "object", "properties": {"score": {"type": "number", "minimum": 0, "maximum": 1}}}
+LOOSE = {"type": "object", "properties": {"score": {"type": "number"}}}
 NONSENSE = {"type": "object", "properties": {"a": {"type": "nonsense"}}}
 ADD = {"type": "function", "function": {"name": "add", "parameters": SCHEMA}}
 NOW = {"type": "function", "function": {"name": "now"}}
@@ -109,7 +111,7 @@ def _deep(levels: int) -> dict[str, Any]:
         ({"guided_json": 5}, "guided_json"),
         ({"guided_json": {"type": "nonsense"}}, "guided_json"),
         ({"guided_json": {"anyOf": [{"const": f"v{number}"} for number in range(10_000)]}}, "guided_json"),
-        ({"guided_json": {"type": "string", "pattern": "(?=a)b"}}, "guided_json"),
+        ({"guided_json": {"type": "object", "not": {}}}, "guided_json"),
         ({"guided_json": {"description": "x" * 65_536}}, "guided_json"),
         ({"guided_json": _deep(17)}, "guided_json"),
         ({"guided_regex": "(?=a)b"}, "guided_regex"),
@@ -190,3 +192,43 @@ async def test_a_form_holds_after_the_thought(
     thought, _, form = json.loads(constraint["text"])["format"]["elements"]
     assert (thought["begin"], thought["content"], thought["end"]) == (opening, {"type": "any_text"}, "</think>")
     assert form == {"type": "json_schema", "json_schema": SCHEMA}
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"guided_json": SCORE}, "guided_json"),
+        ({"nvext": {"guided_json": json.dumps(SCORE)}}, "nvext.guided_json"),
+        ({"structured_outputs": {"json": SCORE}}, "structured_outputs.json"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": SCORE, "strict": True}}},
+            "response_format.json_schema.schema",
+        ),
+    ],
+)
+async def test_a_bound_that_no_grammar_can_express_is_left_open_and_told(
+    birds: Server, aviary: httpx.AsyncClient, fields: dict[str, object], field: str
+) -> None:
+    """Clients' models bound their numbers; the answer keeps the schema's shape, and a header names the bounds."""
+    reply = await ask(aviary, **fields, colour="red")
+    assert json.loads(sent(birds)["text"]) == LOOSE
+    assert reply.headers["x-argosy-warning"] == (
+        f"ignored unknown fields: colour; '{field}' is enforced without maximum, minimum"
+    )
+
+
+async def test_a_completion_tells_what_is_left_open(birds: Server, aviary: httpx.AsyncClient) -> None:
+    """The other route does the same."""
+    reply = await aviary.post("/v1/completions", json={"model": "hermes", "prompt": "x", "guided_json": SCORE})
+    assert json.loads(sent(birds)["text"]) == LOOSE
+    assert reply.headers["x-argosy-warning"] == "'guided_json' is enforced without maximum, minimum"
+
+
+async def test_a_forced_strict_function_tells_what_is_left_open(birds: Server, aviary: httpx.AsyncClient) -> None:
+    """A strict function's bounds are left open as those of an answer are."""
+    rate = {"type": "function", "function": {"name": "rate", "parameters": SCORE, "strict": True}}
+    reply = await ask(aviary, tools=[rate], tool_choice="required")
+    assert '"minimum"' not in sent(birds)["text"]
+    assert reply.headers["x-argosy-warning"] == "'tools' is enforced without maximum, minimum"
+    free = await ask(aviary, tools=[rate])
+    assert "x-argosy-warning" not in free.headers

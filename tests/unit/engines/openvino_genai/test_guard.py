@@ -79,6 +79,18 @@ def test_a_bad_one_does_not_harm_the_next(guard: Verdicts) -> None:
     assert guard.guard.trial_pid == process
 
 
+def test_a_remembered_refusal_keeps_nothing_of_its_callers(guard: Verdicts) -> None:
+    """Every caller gets an error of its own; one that is shared would hold all their frames, prompts included."""
+    bad = Grammar("regex", "(a")
+    assert isinstance(guard.of(bad), InvalidRequest)
+    with pytest.raises(InvalidRequest) as first:
+        guard.guard.knows(bad)
+    with pytest.raises(InvalidRequest) as second:
+        guard.guard.knows(bad)
+    assert first.value is not second.value
+    assert first.value.message == second.value.message
+
+
 def test_a_slow_one_is_given_up_and_the_next_compiles() -> None:
     """What takes longer than the limit is refused, and a new process takes the old one's place."""
     guard = verdicts(Limits(seconds=2.0, budget_ms=60_000))
@@ -130,11 +142,11 @@ def test_an_idle_process_ends() -> None:
 
 
 def test_a_dead_process_is_replaced(guard: Verdicts) -> None:
-    """A trial process that was killed while it slept costs one refusal at most."""
+    """A trial process that was killed while it slept costs the next constraint no more than a new process."""
     assert guard.of(GOOD) is None
     os.kill(guard.guard.trial_pid or 0, signal.SIGKILL)
-    guard.of(Grammar("regex", "[a-f]"))
-    assert guard.of(Grammar("regex", "[g-h]")) is None
+    assert guard.of(Grammar("regex", "[a-f]")) is None
+    assert guard.guard.knows(Grammar("regex", "[a-f]"))
 
 
 def test_too_many_may_not_wait(guard: Verdicts) -> None:

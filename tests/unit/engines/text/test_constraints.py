@@ -221,7 +221,7 @@ class TestChoices:
         constraint = choice_grammar(['say "x"', "a\\b\n\x01", "é", "é"])
         assert constraint == ebnf('root ::= "say \\"x\\"" | "a\\\\b\\n\\x01" | "é"')
 
-    @pytest.mark.parametrize("choices", [[], ["a", ""], ["x"] * 1025, ["x" * 70_000]])
+    @pytest.mark.parametrize("choices", [[], ["a", ""], ["x"] * 1025, ["x" * 70_000], ["a\0b"]])
     def test_are_bounded(self, choices: list[str]) -> None:
         """None, an empty one, too many or too long ones are `InvalidRequest`."""
         with pytest.raises(InvalidRequest) as caught:

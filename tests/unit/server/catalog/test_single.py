@@ -57,12 +57,6 @@ def test_only_embedding_names_have_endings(catalog: Catalog) -> None:
         SingleModel(catalog, "sums").check("sums-query")
 
 
-def test_an_unknown_name_is_not_found(catalog: Catalog) -> None:
-    """The message lists what is served."""
-    with pytest.raises(ModelNotFound, match="sums, sums-french, vectors"):
-        SingleModel(catalog, "nothing")
-
-
 def test_an_unknown_name_lists_nothing(catalog: Catalog) -> None:
     """Readiness below `/m/` needs no key, so its 404 must not tell what is served."""
     with pytest.raises(ModelNotFound) as caught:

@@ -25,7 +25,7 @@ _MOST_WAITING = 64
 _MOST_VERDICTS = 1024
 _START_SECONDS = 60.0
 _SECOND_CHANCE = 60.0
-"""Seconds after which a constraint that took too long may try again: the machine may have been busy."""
+"""Seconds after which a constraint that took too much may try again: the machine may have been busy."""
 _logger = logging.getLogger(__name__)
 
 Told = Callable[[ArgosyError | None], None]
@@ -51,8 +51,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    refusal: ArgosyError | None
+    """What is remembered is the reason and no error: one that is raised twice keeps what both callers held."""
+
+    reason: str = ""
     until: float = math.inf
+    died: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,8 @@ class GrammarGuard:
             InvalidRequest: it is known to be bad.
         """
         verdict = self._verdict(grammar)
-        if verdict is not None and verdict.refusal is not None:
-            raise verdict.refusal
+        if verdict is not None and verdict.reason:
+            raise _refusal(verdict.reason)
         return verdict is not None
 
     def ask(self, grammar: Grammar, wanted: Callable[[], bool], told: Told) -> None:
@@ -170,14 +173,20 @@ class GrammarGuard:
     def _decide(self, grammar: Grammar) -> ArgosyError | None:
         verdict = self._verdict(grammar)
         if verdict is None:
+            used = self._channel is not None
             if not self._ready():
-                return EngineError("The engine cannot compile constraints at the moment; its log says why.")
+                return _cannot()
             verdict = self._compile(grammar)
+            if verdict.died and used:
+                # The process had ended before, or others had taken its memory; this constraint is not to blame.
+                if not self._ready():
+                    return _cannot()
+                verdict = self._compile(grammar)
             with self._lock:
                 self._verdicts[_key(grammar)] = verdict
                 while len(self._verdicts) > _MOST_VERDICTS:
                     self._verdicts.popitem(last=False)
-        return verdict.refusal
+        return _refusal(verdict.reason) if verdict.reason else None
 
     def _ready(self) -> bool:
         """Whether a warm trial process is there, after starting one where there is none."""
@@ -206,22 +215,24 @@ class GrammarGuard:
         if not isinstance(report, Compiled):
             self._end_process()
             if time.monotonic() - begun < limits.seconds:
-                return _Verdict(_refusal("The constraint needs too much memory to compile; make it smaller."))
+                return _Verdict(
+                    "The constraint needs too much memory to compile; make it smaller.",
+                    time.monotonic() + _SECOND_CHANCE,
+                    died=True,
+                )
             return _Verdict(
-                _refusal(f"The constraint takes too long to compile (over {limits.seconds:g} s); make it simpler."),
+                f"The constraint takes too long to compile (over {limits.seconds:g} s); make it simpler.",
                 time.monotonic() + _SECOND_CHANCE,
             )
         if report.reason:
-            return _Verdict(_refusal(f"The constraint cannot be compiled: {report.reason}."))
+            return _Verdict(f"The constraint cannot be compiled: {report.reason}.")
         self._count(report.kib)
         if report.milliseconds > limits.budget_ms:
             return _Verdict(
-                _refusal(
-                    f"The constraint takes too long to compile ({report.milliseconds:.0f} ms, and other answers would "
-                    f"wait for more than {limits.budget_ms} ms); make it simpler."
-                )
+                f"The constraint takes too long to compile ({report.milliseconds:.0f} ms, and other answers would "
+                f"wait for more than {limits.budget_ms} ms); make it simpler."
             )
-        return _Verdict(None)
+        return _Verdict()
 
     def _count(self, kib: int) -> None:
         """Neither process forgets a compiled constraint by itself."""
@@ -259,6 +270,10 @@ class GrammarGuard:
 
 def _key(grammar: Grammar) -> bytes:
     return hashlib.sha256(f"{grammar.kind}\n{grammar.text}".encode()).digest()
+
+
+def _cannot() -> EngineError:
+    return EngineError("The engine cannot compile constraints at the moment; its log says why.")
 
 
 def _refusal(message: str) -> InvalidRequest:

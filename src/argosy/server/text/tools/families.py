@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from argosy.server.text.tools.forced import JsonCalls, PythonicCalls
@@ -20,10 +21,17 @@ class ToolFamily:
     Attributes:
         reader: finds calls in an answer.
         forced: makes an answer a call.
+        new_id: a fresh identity for a call, which the family's templates take back with its result.
     """
 
     reader: type[CallReader]
     forced: JsonCalls | PythonicCalls
+    new_id: Callable[[], str] = lambda: f"call_{secrets.token_hex(12)}"
+
+
+def _nine_characters() -> str:
+    """Mistral's templates refuse an identity that has not 9 letters and digits."""
+    return secrets.token_hex(5)[:9]
 
 
 _HERMES = ToolFamily(HermesReader, JsonCalls(f"{OPENING}\n", f"\n{CLOSING}"))
@@ -32,6 +40,6 @@ FAMILIES: Mapping[str, ToolFamily] = {
     "qwen": _HERMES,
     "llama3_json": ToolFamily(Llama3JsonReader, JsonCalls(arguments="parameters", separator="; ")),
     # The mark of the family is a special token, which no grammar can ask for; the list alone is read as well.
-    "mistral": ToolFamily(MistralReader, JsonCalls(separator=", ", opening="[", closing="]")),
+    "mistral": ToolFamily(MistralReader, JsonCalls(separator=", ", opening="[", closing="]"), _nine_characters),
     "pythonic": ToolFamily(PythonicReader, PythonicCalls()),
 }

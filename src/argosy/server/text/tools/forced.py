@@ -13,7 +13,7 @@ from keyword import iskeyword
 from typing import Any
 
 from argosy.engines.contract import Constraint, ConstraintKind
-from argosy.engines.text.relaxed import relaxed
+from argosy.engines.text.relaxed import relaxed, softened
 
 Format = Mapping[str, Any]
 """One node of a structural tag."""
@@ -28,7 +28,8 @@ class Function:
 
     Attributes:
         parameters: JSON schema of its arguments, an object; empty when it takes any.
-        strict: whether a call must satisfy the whole schema, so that one which cannot be enforced is refused.
+        strict: whether the shape of a call must be what the schema says, so that one which cannot be enforced is
+            refused; see `engines.text.relaxed`.
     """
 
     name: str
@@ -41,8 +42,16 @@ class Function:
         Raises:
             InvalidRequest: a keyword holds what it must not; the param is "constraint".
         """
-        enforced: Mapping[str, Any] = self.parameters if self.strict else relaxed(self.parameters)
+        enforced: Mapping[str, Any] = softened(self.parameters)[0] if self.strict else relaxed(self.parameters)
         return enforced
+
+    def left_open(self) -> list[str]:
+        """The keywords of a strict function's schema that a forced call need not satisfy.
+
+        Raises:
+            InvalidRequest: a keyword holds what it must not; the param is "constraint".
+        """
+        return softened(self.parameters)[1] if self.strict else []
 
 
 @dataclass(frozen=True, slots=True)
