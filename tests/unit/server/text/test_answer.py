@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from argosy.server.text.answer import AnswerReader
@@ -88,6 +88,8 @@ def test_calls_are_well_formed_and_in_order(text: str, family: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
+@example(text="[", family="mistral")
+@example(text="[TOOL_CALLS][", family="mistral")
 @given(text=TEXTS, family=st.sampled_from(sorted(FAMILIES)))
 def test_an_answer_without_calls_is_said_to_the_letter(text: str, family: str) -> None:
     """Nothing that only looks like a call is lost."""
@@ -143,4 +145,5 @@ def test_hostile_answers_cost_linear_time(family: str, text: str) -> None:
         return time.process_time() - begun
 
     short = min(seconds(len(text) // 4) for _ in range(2))
-    assert seconds(len(text)) < 12 * short + 0.2
+    # A busy machine shows in processor time too; a square of 40,000 would take minutes.
+    assert seconds(len(text)) < 12 * short + 2.0

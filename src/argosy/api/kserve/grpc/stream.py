@@ -76,6 +76,7 @@ class Conversation:
         self._limits = limits
         self._slots = asyncio.Semaphore(limits.requests)
         self._writing = asyncio.Lock()
+        self._sending: asyncio.Future[None] | None = None
         self._end: ArgosyError | None = None
         self._turns: dict[tuple[str, Parameter], _Turn] = {}
 
@@ -100,6 +101,10 @@ class Conversation:
             if isinstance(first, grpc.aio.BaseError):
                 raise _left() from None
             raise self._end or first from None
+        finally:
+            if self._sending is not None:
+                self._sending.cancel()
+                await asyncio.gather(self._sending, return_exceptions=True)
 
     async def _serve(self, data: bytes) -> None:
         """One request; its errors are told to the client, and only what ends the stream is raised."""
@@ -170,7 +175,7 @@ class Conversation:
         try:
             async with asyncio.timeout(self._limits.send_seconds):
                 async with self._writing:
-                    await self._context.write(data)
+                    await self._send(data)
         except TimeoutError:
             self._end = self._end or _unread(self._limits.send_seconds)
             raise self._end from None
@@ -178,6 +183,21 @@ class Conversation:
             # The call has ended, and its cancellation has not reached this task yet.
             self._end = self._end or _left()
             raise self._end from None
+
+
+    async def _send(self, data: bytes) -> None:
+        """Write apart from the request's task: gRPC ends the whole call when a write is cancelled."""
+        if self._sending is not None and not self._sending.done():
+            await asyncio.wait([self._sending])
+        self._sending = asyncio.ensure_future(self._context.write(data))
+        self._sending.add_done_callback(_retrieve)
+        await asyncio.shield(self._sending)
+
+
+def _retrieve(sending: asyncio.Future[None]) -> None:
+    """A write that fails after its request was ended is told by the next one."""
+    if not sending.cancelled():
+        sending.exception()
 
 
 def _left() -> RequestCancelled:

@@ -27,6 +27,8 @@ class MistralReader(CallReader):
             char = yield from self._gap()
         elif not at_start:
             raise NotACallError
+        if char == "":
+            raise NotACallError
         while char != "":
             yield from self._call(char)
             self._raw.clear()
