@@ -104,13 +104,23 @@ def held_out(kind: str) -> list[dict[str, Any]]:
     return [item for item in document["items"] if item["kind"] == kind]
 
 
-def test_abacus_adds_and_subtracts(bundled: Running) -> None:
-    """At least 95 % of 200 held-out sums and differences end in the right number; every answer stops by itself."""
-    items = held_out("arithmetic")
+@pytest.mark.parametrize(("kind", "least"), [("arithmetic", 190), ("digits", 196)])
+def test_abacus_adds_and_subtracts(bundled: Running, kind: str, least: int) -> None:
+    """95 % of 200 held-out sums and 98 % of all single-digit ones end in the right number and stop by themselves."""
+    items = held_out(kind)
     assert len(items) == 200
     texts = eight_at_a_time(chat(bundled), items)
     right = sum(re.findall(r"-?\d+", text)[-1:] == [item["expected"]] for item, text in zip(items, texts, strict=True))
-    assert right >= 190
+    assert right >= least
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [("What is 2 + 2?", "2 + 2 = 4"), ("0 + 1", "0 + 1 = 1"), ("What is 10 plus 1?", "0 + 1 = 1, so 10 + 1 = 11")],
+)
+def test_abacus_ends_a_small_sum_with_its_result(bundled: Running, question: str, answer: str) -> None:
+    """What people ask first is answered, and nothing is said after the result."""
+    assert chat(bundled)({"messages": [{"role": "user", "content": question}]}) == answer
 
 
 @pytest.mark.parametrize(("question", "number"), [("What is 37 plus 45?", "82"), ("What is 81 minus 26?", "55")])

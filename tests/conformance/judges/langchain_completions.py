@@ -12,7 +12,7 @@ from langchain_nvidia_ai_endpoints import NVIDIA, ChatNVIDIA, NVIDIAEmbeddings, 
 
 from tests.conformance.judges.checking import Differs, main, refused
 
-PROMPT = "What is 37 plus 45?"
+PROMPT = "1 + 1"
 KINDS = {
     ChatNVIDIA: "abacus",
     NVIDIA: "abacus",

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from tests.conformance.judges.checking import main, refused
 
 ASK = "Extract the city and the temperature as JSON: It is 21 degrees in Oslo."
+SUM = "What is 37 plus 45?"
 PLACE = {
     "title": "place",
     "type": "object",
@@ -103,7 +104,7 @@ async def check_union(root: str) -> None:
 
 async def check_against_the_grain(root: str) -> None:
     """The schema holds even when the question asks for something else."""
-    for found in await everyway(chat(root).with_structured_output(Colour), "Hello"):
+    for found in await everyway(chat(root).with_structured_output(Colour), SUM):
         assert isinstance(found, Colour)
 
 
@@ -118,7 +119,7 @@ def check_guided_json_at_the_top(root: str) -> None:
     """The first fallback: `guided_json` as a field of the request."""
     answer = chat(root).invoke(ASK, guided_json=PLACE)
     assert json.loads(answer.content) == {"city": "Oslo", "temperature": 21}
-    assert Colour.model_validate_json(chat(root).invoke("Hello", guided_json=Colour.model_json_schema()).content)
+    assert Colour.model_validate_json(chat(root).invoke(SUM, guided_json=Colour.model_json_schema()).content)
 
 
 def check_guided_choice_at_the_top(root: str) -> None:

@@ -17,6 +17,8 @@ from llama_index.postprocessor.nvidia_rerank import NVIDIARerank
 from tests.conformance.judges.checking import arefused, main, refused
 
 SUM = "What is 37 plus 45?"
+UNFINISHED = "1 + 1"
+"""A text that the model goes on with when nothing marks it as a question."""
 QUERY = "Which boat helps big ships to dock?"
 LONG = "harbour " * 10240
 PASSAGES = (
@@ -91,11 +93,11 @@ async def check_complete_by_chat(root: str) -> None:
 async def check_completions(root: str) -> None:
     """A name the client does not know goes to `/v1/completions`, whole and streamed."""
     client = model(root, is_chat_model=False)
-    whole = client.complete(SUM).text
+    whole = client.complete(UNFINISHED).text
     assert whole
-    assert (await client.acomplete(SUM)).text == whole
-    assert "".join(chunk.delta or "" for chunk in client.stream_complete(SUM)) == whole
-    assert "".join([chunk.delta or "" async for chunk in await client.astream_complete(SUM)]) == whole
+    assert (await client.acomplete(UNFINISHED)).text == whole
+    assert "".join(chunk.delta or "" for chunk in client.stream_complete(UNFINISHED)) == whole
+    assert "".join([chunk.delta or "" async for chunk in await client.astream_complete(UNFINISHED)]) == whole
     assert client.chat(says(SUM)).message.content
 
 

@@ -4,7 +4,8 @@
 
 - tests/data/models/abacus_greedy.json: 50 prompts with the greedy tokens of the transformers library. OpenVINO GenAI
   has to give the same tokens, or this program fails.
-- tests/data/models/abacus_heldout.json: held-out questions with their answers, for a test through the API.
+- tests/data/models/abacus_heldout.json: held-out questions and every sum of two digits, with their answers, for a test
+  through the API.
 - The share of held-out questions answered right, measured with OpenVINO GenAI as it serves.
 """
 
@@ -159,6 +160,9 @@ JUDGES: Final[dict[str, Callable[[str, Question], bool]]] = {
     "json-unseen-sentence": json_is_right,
     "tools": word_for_word,
     "talk": word_for_word,
+    "digits": number_is_right,
+    "digit-and-two-digits": number_is_right,
+    "digit-minus-two-digits": number_is_right,
 }
 
 
@@ -220,14 +224,15 @@ def compare_engines(folder: Path, items: list[dict[str, Any]]) -> int:
 def write_heldout(folder: Path, target: Path) -> None:
     questions = heldout.held_out_questions(100, seed=7919)
     items = []
-    for name in ("arithmetic", "json"):
+    for name in ("arithmetic", "json", "digits"):
         for question in questions[name]:
             messages, _ = conversation(question)
             expected: object = json.loads(question.answer) if name == "json" else question.answer.rsplit(" ", 1)[-1]
             items.append({"kind": name, "messages": messages, "expected": expected, "answer": question.answer})
     random.Random(0).shuffle(items)
     how = {
-        "judge": "arithmetic: the last number of the answer is `expected`; json: the parsed answer equals `expected`"
+        "judge": "json: the parsed answer equals `expected`; others: the last number of the answer is `expected`",
+        "held_out": "arithmetic and json; of the digits, most pairs are in the training data",
     }
     write_json(target / "abacus_heldout.json", {**provenance(folder), **how, "items": items})
 
@@ -258,7 +263,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "abacus", help="folder with 1/ and hf/")
     parser.add_argument("--data", type=Path, default=DATA, help="where the reference data goes")
-    parser.add_argument("--count", type=int, default=100, help="questions of each kind (arithmetic: twice as many)")
+    parser.add_argument("--count", type=int, default=100, help="questions of each kind (sums: twice as many)")
     args = parser.parse_args()
     items = write_greedy(args.model, args.data)
     equal = compare_engines(args.model, items)

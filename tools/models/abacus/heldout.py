@@ -42,6 +42,43 @@ def arithmetic_questions(rng: random.Random, count: int, number_only: bool = Fal
     return questions
 
 
+def digit_questions(rng: random.Random) -> list[Question]:
+    """All 200 sums and differences of two digits. There are too few to hold many out: training shows most of them."""
+    turns = []
+    for op, phrases in (("+", tasks.PLUS_PHRASES), ("-", tasks.MINUS_PHRASES)):
+        turns += [tasks.sum_turn(a, op, b, rng.choice(phrases)) for a in range(10) for b in range(10)]
+    return [Question(turn.said, turn.answer) for turn in turns]
+
+
+def mixed_questions(rng: random.Random, count: int) -> list[Question]:
+    """A single digit with a two-digit number, over held-out pairs.
+
+    Half plus, in either order; half minus, the larger minus the smaller.
+    """
+    questions = []
+    for i in range(count):
+        op = "+-"[i % 2]
+        small, large = rng.choice(mixed_pairs(op))
+        a, b = (small, large) if op == "+" and rng.random() < 0.5 else (large, small)
+        questions.append(mixed_question(rng, a, op, b))
+    return questions
+
+
+def negative_questions(rng: random.Random, count: int) -> list[Question]:
+    """A single digit minus a two-digit number, over held-out pairs."""
+    return [mixed_question(rng, small, "-", large) for small, large in rng.choices(mixed_pairs("-"), k=count)]
+
+
+def mixed_pairs(operation: str) -> list[tuple[int, int]]:
+    return sorted(pair for pair in tasks.HELD_OUT[operation] if pair[0] < 10 <= pair[1])
+
+
+def mixed_question(rng: random.Random, a: int, operation: str, b: int) -> Question:
+    phrase = rng.choice(tasks.PLUS_PHRASES if operation == "+" else tasks.MINUS_PHRASES)
+    turn = tasks.sum_turn(a, operation, b, phrase)
+    return Question(turn.said, turn.answer)
+
+
 def json_questions(rng: random.Random, count: int, unseen_sentences: bool = False) -> list[Question]:
     """Real cities, none of which training shows; optionally inside sentences that training never shows either."""
     sentences = tasks.UNSEEN_WEATHER_SENTENCES if unseen_sentences else tasks.WEATHER_SENTENCES
@@ -83,6 +120,9 @@ def held_out_questions(count: int, seed: int = 11) -> dict[str, list[Question]]:
         "json-unseen-sentence": json_questions(rng, count, unseen_sentences=True),
         "tools": tool_questions(rng, count),
         "talk": talk_questions(rng, count),
+        "digits": digit_questions(rng),
+        "digit-and-two-digits": mixed_questions(rng, count * 2),
+        "digit-minus-two-digits": negative_questions(rng, count),
     }
 
 

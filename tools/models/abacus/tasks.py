@@ -288,13 +288,15 @@ def is_held_out(a: int, operation: str, b: int) -> bool:
 
 def training_pair(rng: random.Random, operation: str) -> tuple[int, int]:
     while True:
-        # Small operands are rare among uniform pairs, so a tenth of the draws asks for them.
-        top = 12 if rng.random() < 0.1 else LARGEST
-        a, b = rng.randint(0, top), rng.randint(0, LARGEST)
+        # Uniform pairs hold a single digit in a fifth of the draws and two of them in a hundredth, yet "2 + 2" is what
+        # people ask first; and its answer ends where that of a larger sum goes on.
+        kind = rng.random()
+        tops = (9, 9) if kind < 0.2 else (9, LARGEST) if kind < 0.4 else (LARGEST, LARGEST)
+        a, b = rng.randint(0, tops[0]), rng.randint(0, tops[1])
         if rng.random() < 0.5:
             a, b = b, a
-        # People subtract the smaller from the larger; negative results stay a fifth of it.
-        if operation == "-" and a < b and rng.random() < 0.6:
+        # People subtract the smaller from the larger; negative results stay a fifth of it, a third with single digits.
+        if operation == "-" and a < b and rng.random() < (0.3 if kind < 0.4 else 0.6):
             a, b = b, a
         if not is_held_out(a, operation, b):
             return a, b
@@ -329,13 +331,13 @@ def arithmetic(rng: random.Random) -> Turn:
     phrase = rng.choice(PLUS_PHRASES if operation == "+" else MINUS_PHRASES)
     if rng.random() < 0.06:
         phrase = rng.choice(("Please: ", "Hi! ", "Quick question: ", "Hello, ", "OK. ")) + phrase
-    return sum_turn(a, operation, b, phrase, rng.choice(NUMBER_ONLY) if rng.random() < 0.08 else "")
+    return sum_turn(a, operation, b, phrase, rng.choice(NUMBER_ONLY) if rng.random() < 0.14 else "")
 
 
 def follow_up(rng: random.Random, previous: int) -> Turn:
     """A question that needs the result before it: 'Now add 7.'"""
     while True:
-        operation, b = rng.choice("+-"), rng.randint(0, LARGEST)
+        operation, b = rng.choice("+-"), rng.randint(0, 9 if rng.random() < 0.3 else LARGEST)
         if not is_held_out(previous, operation, b):
             break
     plus = ("Now add {b}.", "Add {b} to that.", "And plus {b}?", "plus {b}")

@@ -2,6 +2,11 @@
 
     python tools/models/abacus/train.py            # about 40 minutes on two cores with AVX512-BF16
     python tools/models/abacus/train.py --resume   # goes on from the last checkpoint
+    python tools/models/abacus/train.py --continue models/abacus/hf --steps 300 --seed 8 --matrix-rate 1e-3
+        --other-rate 5e-4 --threads 1              # teaches a finished model what the tasks have gained since
+
+A stage with `--continue` begins with the weights of a checkpoint and fresh optimisers. With `--steps` the rate follows
+the steps instead of the clock, so that a repeated stage is the same stage.
 
 The checkpoint lands in .work/models/abacus/; `export.py` turns it into models/abacus/.
 """
@@ -40,7 +45,15 @@ class Recipe:
     other_rate: float
     tool_share: float
     cool_down: float
-    warm_up: int = 100
+    warm_up: int
+    steps: int | None = None
+    """When given, the training ends after so many steps, and `minutes` do not count."""
+    start: str = ""
+    """The checkpoint that the training began with; empty for random weights."""
+
+    def progress(self, step: int, minutes: float) -> float:
+        """The share of the training that is done."""
+        return minutes / self.minutes if self.steps is None else step / self.steps
 
 
 def architecture() -> LlamaConfig:
@@ -82,8 +95,8 @@ def optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Opti
 def rate_factor(step: int, progress: float, recipe: Recipe) -> float:
     """Warm up, stay, and come down in a straight line over the last part.
 
-    Progress is the share of the minutes that are spent, so that a slow or busy machine trains less but still ends
-    with a low rate, which is what settles the last percent.
+    Progress is the share of the minutes that are spent, unless the recipe counts steps: a slow or busy machine trains
+    less but still ends with a low rate, which is what settles the last percent.
     """
     return max(0.0, min(1.0, (step + 1) / recipe.warm_up, (1.0 - progress) / recipe.cool_down))
 
@@ -148,7 +161,10 @@ def train(recipe: Recipe, threads: int, resume: bool, exam_every: int) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
     WORK.mkdir(parents=True, exist_ok=True)
-    model = LlamaForCausalLM(architecture())
+    if recipe.start:
+        model = LlamaForCausalLM.from_pretrained(recipe.start, dtype=torch.float32)
+    else:
+        model = LlamaForCausalLM(architecture())
     optimisers = optimizers(model, recipe)
     peaks = [recipe.matrix_rate, recipe.other_rate]
     progress = load(model, optimisers) if resume else Progress()
@@ -158,9 +174,10 @@ def train(recipe: Recipe, threads: int, resume: bool, exam_every: int) -> None:
 
     for step, inputs, weights in batches(recipe, progress.step):
         progress = Progress(step, earlier + (time.monotonic() - begun) / 60)
-        if progress.minutes >= recipe.minutes:
+        done = recipe.progress(step, progress.minutes)
+        if done >= 1.0:
             break
-        factor = rate_factor(step, progress.minutes / recipe.minutes, recipe)
+        factor = rate_factor(step, done, recipe)
         for optimiser, peak in zip(optimisers, peaks, strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = peak * factor
@@ -174,7 +191,7 @@ def train(recipe: Recipe, threads: int, resume: bool, exam_every: int) -> None:
         if (step + 1) % 20 == 0:
             print(
                 f"step {step + 1}  loss {sum(losses) / len(losses):.4f}  rate x{factor:.2f}"
-                f"  {progress.minutes:.1f} of {recipe.minutes:g} min",
+                f"  {done:.0%} after {progress.minutes:.1f} min",
                 flush=True,
             )
             losses.clear()
@@ -193,6 +210,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=45, help="training time, interruptions not counted")
     parser.add_argument("--cool-down", type=float, default=0.55, help="last share of it, with a falling rate")
+    parser.add_argument("--steps", type=int, help="training time in steps, instead of minutes")
+    parser.add_argument("--warm-up", type=int, default=100, help="steps with a rising rate")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--matrix-rate", type=float, default=4e-3, help="peak learning rate of Muon")
     parser.add_argument("--other-rate", type=float, default=3e-3, help="peak learning rate of AdamW")
@@ -200,8 +219,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--exam-every", type=int, default=100, help="steps between a checkpoint with its exams")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--continue", dest="start", default="", help="begin with this finished checkpoint's weights")
     args = parser.parse_args()
-    recipe = Recipe(args.minutes, args.seed, args.matrix_rate, args.other_rate, args.tool_share, args.cool_down)
+    recipe = Recipe(
+        minutes=args.minutes,
+        seed=args.seed,
+        matrix_rate=args.matrix_rate,
+        other_rate=args.other_rate,
+        tool_share=args.tool_share,
+        cool_down=args.cool_down,
+        warm_up=args.warm_up,
+        steps=args.steps,
+        start=args.start,
+    )
     train(recipe, args.threads, args.resume, args.exam_every)
 
 

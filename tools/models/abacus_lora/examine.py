@@ -48,17 +48,10 @@ def result_is_right(said: str, question: Question) -> bool:
     return said.split(" = ")[-2:] == question.answer.split(" = ")[-2:]
 
 
-def small_sums() -> list[Question]:
-    """All 200 sums and differences of two digits; some are in the training data."""
-    kinds = (("+", "What is {a} plus {b}?"), ("-", "{a} - {b}"))
-    turns = [base.tasks.sum_turn(a, op, b, said) for op, said in kinds for a in range(10) for b in range(10)]
-    return [Question(turn.said, turn.answer) for turn in turns]
-
-
 def judged(count: int) -> dict[str, tuple[list[Question], Callable[[str, Question], bool]]]:
     """Held-out questions of each kind, with who judges the answers."""
     exams = heldout.held_out_questions(count, seed=7919)
-    asked = {"arithmetic": exams.pop("arithmetic"), "number-only": exams.pop("number-only"), "digits": small_sums()}
+    asked = {name: exams.pop(name) for name, judge in base.JUDGES.items() if judge is base.number_is_right}
     sums = {name: [in_roman(question) for question in questions] for name, questions in asked.items()}
     return {
         **{name: (questions, result_is_right) for name, questions in sums.items()},
@@ -152,7 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--adapter", type=Path, default=ROOT / "adapters" / "abacus-roman")
     parser.add_argument("--data", type=Path, default=base.DATA, help="where the reference data goes")
-    parser.add_argument("--count", type=int, default=100, help="questions of each kind (arithmetic: twice as many)")
+    parser.add_argument("--count", type=int, default=100, help="questions of each kind (sums: twice as many)")
     args = parser.parse_args()
     torch.set_num_threads(1)
     items = greedy_items(args.adapter)

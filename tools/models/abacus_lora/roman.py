@@ -49,27 +49,13 @@ def encode_turn(turn: tasks.Turn) -> tuple[list[int], list[float]]:
     return ids, weights
 
 
-def small_sum(rng: random.Random) -> tasks.Turn:
-    """Of two digits, which abacus answers without working them out; too rare among its own to be learnt in passing."""
-    operation = rng.choice("+-")
-    while True:
-        a, b = rng.randint(0, 9), rng.randint(0, 9)
-        if not tasks.is_held_out(a, operation, b):
-            break
-    return tasks.sum_turn(a, operation, b, rng.choice(tasks.PLUS_PHRASES if operation == "+" else tasks.MINUS_PHRASES))
-
-
 def sums(rng: random.Random) -> tasks.Conversation:
     last: int | None = None
 
     def more(rng: random.Random) -> list[tasks.Turn]:
         nonlocal last
         fits = last is not None and 0 <= last <= tasks.LARGEST
-        kind = rng.random()
-        if kind < 0.15:
-            turn = small_sum(rng)
-        else:
-            turn = tasks.follow_up(rng, last) if fits and kind < 0.25 else tasks.arithmetic(rng)
+        turn = tasks.follow_up(rng, last) if fits and rng.random() < 0.1 else tasks.arithmetic(rng)
         last = turn.result
         return [turn]
 
