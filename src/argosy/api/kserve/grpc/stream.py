@@ -184,7 +184,6 @@ class Conversation:
             self._end = self._end or _left()
             raise self._end from None
 
-
     async def _send(self, data: bytes) -> None:
         """Write apart from the request's task: gRPC ends the whole call when a write is cancelled."""
         if self._sending is not None and not self._sending.done():
