@@ -10,6 +10,8 @@ import pytest
 _UNIT = Path(__file__).parent / "unit"
 
 
+# Before pytest-xdist's own hook, which reads the marks.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
     """Keep everything that starts servers in one process, one after another; unit tests go wherever there is time.
 
