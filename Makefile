@@ -17,7 +17,8 @@ serve: $(VENV)/.serve ## install and start everything on port 8000 (ARGS="--port
 	@$(BIN)/argosy serve $(ARGS)
 
 test: $(VENV)/.dev judges ## install what the tests need and run them (ARGS="-k name" passes flags)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 tests/unit $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/python -m pytest tests/integration tests/e2e tests/conformance $(ARGS) || [ $$? -eq 5 ]
 
 judges: $(JUDGES)/clients/.installed $(JUDGES)/aiperf/.installed ## install other people's clients, which judge ours
 
