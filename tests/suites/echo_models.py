@@ -29,8 +29,7 @@ output [
   { name: "finish_reason" data_type: TYPE_STRING dims: [ 1 ] },
   { name: "num_input_tokens" data_type: TYPE_INT32 dims: [ 1 ] },
   { name: "num_output_tokens" data_type: TYPE_INT32 dims: [ 1 ] },
-  { name: "logprobs" data_type: TYPE_STRING dims: [ 1 ] },
-  { name: "error" data_type: TYPE_STRING dims: [ 1 ] }
+  { name: "logprobs" data_type: TYPE_STRING dims: [ 1 ] }
 ]
 model_transaction_policy { decoupled: true }
 instance_group [ { kind: KIND_CPU count: 1 } ]

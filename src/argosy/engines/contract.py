@@ -37,8 +37,7 @@ tensor     as the network names them                                 as the netw
 generate   text_input BYTES [1]  or  input_ids INT32 [-1];           text_output BYTES [1], finish_reason
            sampling_parameters BYTES [1] (JSON)                      BYTES [1], num_input_tokens, and
                                                                      num_output_tokens INT32 [1],
-                                                                     logprobs BYTES [1] (JSON),
-                                                                     error BYTES [1] (alone)
+                                                                     logprobs BYTES [1] (JSON)
 =========  ========================================================  ==========================================
 
 `tokens` counts the tokens the network read, special tokens included. Encoder requests carry the request

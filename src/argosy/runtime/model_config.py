@@ -54,10 +54,6 @@ class ModelConfig:
     max_queue_size: int = 0
     parameters: Mapping[str, str] = field(default_factory=dict)
 
-    def has_output(self, name: str) -> bool:
-        """Whether an output has that name."""
-        return any(tensor.name == name for tensor in self.outputs)
-
 
 def read_config(path: Path) -> ModelConfig:
     """The config in the file `path`.

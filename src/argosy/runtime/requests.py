@@ -15,8 +15,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from argosy.core.errors import ArgosyError, InvalidRequest, UnsupportedParameter
-from argosy.core.errors import encode as encode_error
+from argosy.core.errors import InvalidRequest, UnsupportedParameter
 from argosy.core.tensors import Tensor
 from argosy.engines.contract import Chunk, Constraint, ConstraintKind, GenerationRequest, Sampling, TokenLogprob
 
@@ -59,9 +58,6 @@ class _SamplingWire(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     constraint: _ConstraintWire | None = None
     counts: bool = False
 
-
-FAILURE = "error"
-"""The output that ends a generation in place of all others; its text is that of `core.errors.encode`."""
 
 _decode_sampling = msgspec.json.Decoder(_SamplingWire).decode
 _decode_logprobs = msgspec.json.Decoder(tuple[TokenLogprob, ...]).decode
@@ -117,14 +113,6 @@ def encode_chunk(chunk: Chunk, *, counts: bool = False) -> dict[str, Tensor]:
         tensors["num_input_tokens"] = np.array([chunk.num_input_tokens], dtype=np.int32)
         tensors["num_output_tokens"] = np.array([chunk.num_output_tokens], dtype=np.int32)
     return tensors
-
-
-def encode_failure(error: ArgosyError) -> dict[str, Tensor]:
-    """The output tensors of a generation's end by an error.
-
-    A failure travels as data: Triton 2.51 was seen to crash while it sent the error response of a model that streams.
-    """
-    return {FAILURE: _bytes(encode_error(error).encode())}
 
 
 def decode_chunk(outputs: Mapping[str, Tensor]) -> Chunk:

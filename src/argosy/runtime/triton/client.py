@@ -17,13 +17,11 @@ from tritonclient.grpc import service_pb2 as pb
 
 from argosy.core.deadline import NEVER, Deadline
 from argosy.core.errors import ArgosyError, EngineCrashed, InvalidRequest
-from argosy.core.tensors import RawTensor, tensor_of
 from argosy.runtime.classification import wanted_classes
 from argosy.runtime.contract import InferRequest, InferResponse
 from argosy.runtime.failures import crashed, deadline_exceeded, not_ready, not_up
 from argosy.runtime.inspection import plain
 from argosy.runtime.model_config import ModelConfig, check_request, from_message
-from argosy.runtime.requests import FAILURE
 from argosy.runtime.triton.channel import Call, Channel, RpcError, expire_after, method
 from argosy.runtime.triton.errors import is_own, translate
 from argosy.runtime.triton.streams import StreamPool
@@ -145,8 +143,6 @@ class TritonClient:
             yield await self.infer(request)
             return
         message = encode_request(request)
-        if request.outputs and FAILURE not in request.outputs and config.has_output(FAILURE):
-            message.outputs.add(name=FAILURE)
         message.parameters["triton_enable_empty_final_response"].bool_param = True
         timeout = _timeout(request.deadline)
         call: Call | None = None
@@ -160,8 +156,6 @@ class TritonClient:
             while True:
                 response = _response(await call.read(), raw=request.raw)
                 clean = response.final
-                if FAILURE in response.outputs:
-                    raise await self._error(connection, None, _failure(response), request)
                 yield response
                 if clean:
                     return
@@ -302,13 +296,6 @@ async def _explain(connection: _Connection, error: InvalidRequest, request: Infe
     except RpcError:
         pass
     return error
-
-
-def _failure(response: InferResponse) -> str:
-    """The text of the error that ends a generation."""
-    tensor = response.outputs[FAILURE]
-    item = (tensor_of(tensor) if isinstance(tensor, RawTensor) else tensor).item()
-    return bytes(item).decode()
 
 
 def _is_final(item: Any) -> bool:

@@ -22,7 +22,7 @@ import numpy as np
 from argosy.core.errors import ArgosyError
 from argosy.core.tensors import Tensor
 from argosy.engines.contract import Chunk, GenerationEngine
-from argosy.runtime.requests import FAILURE, decode_generation, encode_chunk, encode_failure
+from argosy.runtime.requests import decode_generation, encode_chunk
 from argosy.runtime.triton.host_errors import triton_error, unexpected
 from argosy.runtime.triton.host_metrics import EngineGauges
 
@@ -145,10 +145,10 @@ class GenerationHost:
 
     def _response(self, stream: _Stream, chunk: Chunk) -> Any:
         pb_utils = self._pb_utils
-        if chunk.error is not None and FAILURE not in stream.outputs:
+        if chunk.error is not None:
+            # Not as an output: Triton 2.51 crashes where one arrives for a request whose client has just left.
             return pb_utils.InferenceResponse(error=triton_error(pb_utils, chunk.error))
-        failure = None if chunk.error is None else encode_failure(chunk.error)
-        tensors = failure or encode_chunk(chunk, counts=stream.counts)
+        tensors = encode_chunk(chunk, counts=stream.counts)
         return pb_utils.InferenceResponse(
             [pb_utils.Tensor(name, tensor) for name, tensor in tensors.items() if name in stream.outputs]
         )

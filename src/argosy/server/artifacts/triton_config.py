@@ -108,8 +108,8 @@ def task_tensors(spec: ModelSpec) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...
             sampling = Tensor("sampling_parameters", "BYTES", (1,), optional=True)
             counts = tuple(Tensor(f"num_{side}_tokens", "INT32", (1,)) for side in ("input", "output"))
             answer = tuple(Tensor(name, "BYTES", (1,)) for name in ("text_output", "finish_reason"))
-            rest = tuple(Tensor(name, "BYTES", (1,)) for name in ("logprobs", "error"))
-            return (*_text_or_ids("text_input", "input_ids", ragged=False), sampling), (*answer, *counts, *rest)
+            logprobs = Tensor("logprobs", "BYTES", (1,))
+            return (*_text_or_ids("text_input", "input_ids", ragged=False), sampling), (*answer, *counts, logprobs)
         case Task.TENSOR:
             return (), ()
 

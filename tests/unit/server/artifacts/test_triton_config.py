@@ -76,7 +76,6 @@ def test_generate() -> None:
         "num_input_tokens": (INT32, [1], False),
         "num_output_tokens": (INT32, [1], False),
         "logprobs": (STRING, [1], False),
-        "error": (STRING, [1], False),
     }
 
 
