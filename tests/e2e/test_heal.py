@@ -134,6 +134,7 @@ def test_streams_in_flight_end_with_an_error_event_and_no_done(running: Running)
     assert '"error"' in text
     assert "[DONE]" not in text
     assert '"finish_reason":"' not in text.replace(" ", "")
+    running.wait_not_ready()
     check_healed(running)
 
 
