@@ -29,7 +29,7 @@ REFUSED: Mapping[str, Refusal] = {
     "web_search_options": Refusal((None,), "There is no web search here; offer one of your own in 'tools'."),
     "moderation": Refusal((None,), "Nothing here moderates; leave it out."),
     "chat_template": Refusal((None,), "Templates come with the model, never from a client; leave it out."),
-    "cache_salt": Refusal((None,), "The prefix cache is kept apart by the server; leave it out."),
+    "cache_salt": Refusal((None,), "The prefix cache is the server's, one for all callers; leave it out."),
     "documents": Refusal((None, []), "Put the documents into a message."),
     "add_generation_prompt": Refusal((None, True), "The answer is always the assistant's; leave it out."),
     "continue_final_message": Refusal((None, False), "The answer is always a new message; use /v1/completions."),
