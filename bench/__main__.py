@@ -28,6 +28,7 @@ SUBJECTS: dict[str, str] = {
     "gateway": "bench.gateway:measure",
     "streams": "bench.streams:measure",
     "kserve": "bench.kserve:measure",
+    "refusals": "bench.refusals:measure",
     "overload": "bench.overload:measure",
     "chat": "bench.chat:measure",
     "abacus": "bench.chat:measure_abacus",

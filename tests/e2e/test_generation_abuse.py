@@ -113,6 +113,7 @@ def test_l5_greedy_parameters_are_refused(bundled: Running, path: str, body: dic
             {"response_format": response_format({"anyOf": [{"const": f"v{i}"} for i in range(2_000)]})},
             "response_format",
         ),
+        ({"response_format": response_format({"anyOf": [{"const": i} for i in range(10_000)]})}, "response_format"),
         ({"response_format": response_format([])}, "response_format"),
         ({"response_format": {"type": "yaml"}}, "response_format"),
         ({"response_format": {"type": "json_schema"}}, "response_format"),
