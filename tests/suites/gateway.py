@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from argosy.store.entries import ModelEntry
 from argosy.telemetry.access import AccessLog
 from argosy.telemetry.metrics import Metrics
 from tests.suites.echo_models import echo_chat
+from tests.suites.in_thread import served
 
 TEMPLATE = (
     "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
@@ -252,26 +253,15 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-@contextlib.contextmanager
-def in_thread(store: Path, **options: Any) -> Iterator[str]:
-    """A listening gateway in a thread of its own, for clients that block; `options` are those of `gateway`."""
-    started, done = threading.Event(), threading.Event()
-    address: list[str] = []
+def in_thread(store: Path, **options: Any) -> AbstractContextManager[str]:
+    """The address of a listening gateway in a thread of its own; `options` are those of `gateway`."""
 
-    async def serve() -> None:
+    @contextlib.asynccontextmanager
+    async def addressed() -> AsyncIterator[str]:
         async with gateway(store, **options) as server, listening(server) as url:
-            address.append(url)
-            started.set()
-            await asyncio.to_thread(done.wait)
+            yield url
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="gateway")
-    thread.start()
-    try:
-        assert started.wait(60), "the gateway did not start"
-        yield address[0]
-    finally:
-        done.set()
-        thread.join(60)
+    return served(addressed())
 
 
 def encoder_entries(store: Path) -> list[ModelEntry]:

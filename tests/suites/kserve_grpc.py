@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from argosy.store.entries import ModelEntry
 from argosy.telemetry.access import AccessLog
 from argosy.telemetry.metrics import Metrics
 from tests.suites.echo_models import echo_anything, echo_chat, echo_tensors
+from tests.suites.in_thread import served
 
 PREFIX = "/inference.GRPCInferenceService/"
 
@@ -188,26 +189,15 @@ async def over_memory(store: Path, **options: Any) -> AsyncIterator[GrpcUnderTes
         await runtime.stop()
 
 
-@contextlib.contextmanager
-def in_thread(store: Path, **options: Any) -> Iterator[str]:
-    """The address of a listening server in a thread of its own, for clients that block."""
-    started, done = threading.Event(), threading.Event()
-    address: list[str] = []
+def in_thread(store: Path, **options: Any) -> AbstractContextManager[str]:
+    """The address of a listening server in a thread of its own; `options` are those of `over_memory`."""
 
-    async def serve() -> None:
+    @contextlib.asynccontextmanager
+    async def addressed() -> AsyncIterator[str]:
         async with over_memory(store, **options) as server:
-            address.append(server.address)
-            started.set()
-            await asyncio.to_thread(done.wait)
+            yield server.address
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="grpc")
-    thread.start()
-    try:
-        assert started.wait(60), "the server did not start"
-        yield address[0]
-    finally:
-        done.set()
-        thread.join(60)
+    return served(addressed())
 
 
 class _Collector(logging.Handler):
