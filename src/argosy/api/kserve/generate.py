@@ -6,14 +6,12 @@ models, whose responses are pieces of one answer, the pieces are joined instead.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
 
-from argosy.api.http.bodies import parse
 from argosy.api.http.events import EventStream
 from argosy.api.http.exchange import Exchange
+from argosy.api.kserve.generate_call import GenerateCall, Identity
 from argosy.api.kserve.generation import LanguageModels
 from argosy.api.kserve.naming import ModelPaths, naming_version
 from argosy.api.kserve.parameters import read_parameters
@@ -26,42 +24,6 @@ from argosy.runtime.contract import InferRequest
 from argosy.server.catalog.catalog import ServedModel
 from argosy.server.dataplane.call import Call
 from argosy.server.dataplane.infer import TensorInference
-
-_SIGNED = 1 << 63
-Identity = str | int | None
-
-
-@dataclass(frozen=True, slots=True)
-class GenerateCall:
-    """A body with what every model's has in common taken out.
-
-    Attributes:
-        identity: the client's own id of the request, to be repeated in the answer.
-        fields: the members beside `id` and `parameters`.
-        parameters: the members of `parameters`.
-    """
-
-    identity: Identity
-    fields: Mapping[str, Any]
-    parameters: Mapping[str, Any]
-
-    @classmethod
-    def read(cls, body: bytes) -> GenerateCall:
-        """What a body says.
-
-        Raises:
-            MalformedBody: not strict JSON.
-            InvalidRequest: not an object, or a member has a wrong type; `param` names it.
-        """
-        given = parse(body)
-        if type(given) is not dict:
-            raise InvalidRequest("The body must be a JSON object.")
-        identity, parameters = given.pop("id", None), given.pop("parameters", None)
-        if type(identity) not in {str, int, type(None)} or (type(identity) is int and not 0 <= identity < _SIGNED):
-            raise InvalidRequest("'id' must be text or a whole number from 0 to 2^63 - 1.", param="id")
-        if type(parameters) not in {dict, type(None)}:
-            raise InvalidRequest("'parameters' must be an object.", param="parameters")
-        return cls(identity, given, parameters or {})
 
 
 class GenerateRoutes:
@@ -77,7 +39,7 @@ class GenerateRoutes:
         model, version = self._paths.find(exchange)
         sent = GenerateCall.read(await exchange.payload())
         if model.task is Task.GENERATE:
-            answer = await self._language.whole(exchange, model, version, sent.fields, sent.parameters, sent.identity)
+            answer = await self._language.whole(exchange, model, version, sent)
             await exchange.reply(answer)
             return
         call = exchange.call(model)
@@ -97,7 +59,7 @@ class GenerateRoutes:
         model, version = self._paths.find(exchange)
         sent = GenerateCall.read(await exchange.payload())
         if model.task is Task.GENERATE:
-            source = self._language.pieces(exchange, model, version, sent.fields, sent.parameters, sent.identity)
+            source = self._language.pieces(exchange, model, version, sent)
         else:
             call = exchange.call(model)
             request = await self._request(model, version, sent)

@@ -18,6 +18,7 @@ import numpy as np
 from argosy.api.http.bodies import parse
 from argosy.api.http.exchange import Exchange
 from argosy.api.kserve.elements import encode_elements
+from argosy.api.kserve.generate_call import GenerateCall
 from argosy.api.kserve.naming import naming_version
 from argosy.api.kserve.replies import to_json
 from argosy.core.errors import InvalidRequest, UnsupportedParameter
@@ -56,9 +57,7 @@ class LanguageModels:
         exchange: Exchange,
         model: ServedModel,
         version: str,
-        given: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        identity: str | int | None,
+        sent: GenerateCall,
     ) -> bytes:
         """The answer in one piece, as JSON.
 
@@ -66,7 +65,7 @@ class LanguageModels:
             InvalidRequest: a field is wrong; `param` names it.
             Unavailable, DeadlineExceeded, EngineError: as the runtime's contract says.
         """
-        head, chunks = await self._begin(exchange, model, version, given, parameters, identity)
+        head, chunks = await self._begin(exchange, model, version, sent)
         texts: list[str] = []
         logprobs: list[Any] = []
         last = Chunk()
@@ -82,12 +81,10 @@ class LanguageModels:
         exchange: Exchange,
         model: ServedModel,
         version: str,
-        given: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        identity: str | int | None,
+        sent: GenerateCall,
     ) -> AsyncGenerator[bytes, None]:
         """The answer as it comes, each piece as JSON; see `whole`."""
-        head, chunks = await self._begin(exchange, model, version, given, parameters, identity)
+        head, chunks = await self._begin(exchange, model, version, sent)
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield to_json({**head, **_values(chunk)})
@@ -97,19 +94,17 @@ class LanguageModels:
         exchange: Exchange,
         model: ServedModel,
         version: str,
-        given: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        identity: str | int | None,
+        sent: GenerateCall,
     ) -> tuple[dict[str, Any], AsyncGenerator[Chunk, None]]:
-        request, unknown = read_generation(given, parameters)
+        request, unknown = read_generation(sent.fields, sent.parameters)
         if unknown:
             exchange.warn(unknown)
         call = exchange.call(model)
         with naming_version(model, version):
             served = (await self._tensors.metadata(model, version))["versions"]
         head: dict[str, Any] = {"model_name": model.name, "model_version": version or max(served, key=int)}
-        if identity is not None:
-            head["id"] = identity
+        if sent.identity is not None:
+            head["id"] = sent.identity
 
         async def chunks() -> AsyncGenerator[Chunk, None]:
             async with aclosing(self._generator.generate(model, [request], call)) as numbered:

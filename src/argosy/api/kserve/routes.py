@@ -5,6 +5,8 @@ There are none for shared memory, logging and trace settings: they would open th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from argosy.api.http.routes import Endpoint, RouteSpec
@@ -71,45 +73,13 @@ class KServeRoutes:
 
     def _calls(self) -> list[RouteSpec]:
         """What makes a model work."""
-        found = []
-        for base in (_MODEL, _VERSION):
-            found += [
-                RouteSpec(
-                    "POST",
-                    f"{base}/infer",
-                    self._infer.create,
-                    "Tensors to tensors",
-                    _TAG,
-                    ERRORS,
-                    messages.InferReply,
-                    messages.InferBody,
-                    binary=True,
-                    error=KServeError,
-                ),
-                RouteSpec(
-                    "POST",
-                    f"{base}/generate",
-                    self._generate.create,
-                    "Values to values",
-                    _TAG,
-                    ERRORS,
-                    messages.GenerateReply,
-                    messages.GenerateBody,
-                    error=KServeError,
-                ),
-                RouteSpec(
-                    "POST",
-                    f"{base}/generate_stream",
-                    self._generate.stream,
-                    "Values to a stream of values",
-                    _TAG,
-                    ERRORS,
-                    "text/event-stream",
-                    messages.GenerateBody,
-                    error=KServeError,
-                ),
-            ]
-        return found
+        infer, generate, body = self._infer.create, self._generate, messages.GenerateBody
+        calls = [
+            _call("/infer", infer, "Tensors to tensors", messages.InferBody, messages.InferReply, binary=True),
+            _call("/generate", generate.create, "Values to values", body, messages.GenerateReply),
+            _call("/generate_stream", generate.stream, "Values to a stream of values", body, "text/event-stream"),
+        ]
+        return [replace(call, path=f"{base}{call.path}") for base in (_MODEL, _VERSION) for call in calls]
 
     def _questions(self) -> list[RouteSpec]:
         """What a model is like."""
@@ -129,6 +99,18 @@ class KServeRoutes:
 
 def _get(path: str, endpoint: Endpoint, summary: str, reply: type[msgspec.Struct]) -> RouteSpec:
     return RouteSpec("GET", path, endpoint, summary, _TAG, ERRORS, reply, error=KServeError, statuses=_RUNTIME_ERRORS)
+
+
+def _call(
+    path: str,
+    endpoint: Endpoint,
+    summary: str,
+    body: type[msgspec.Struct],
+    reply: type[msgspec.Struct] | str,
+    *,
+    binary: bool = False,
+) -> RouteSpec:
+    return RouteSpec("POST", path, endpoint, summary, _TAG, ERRORS, reply, body, binary=binary, error=KServeError)
 
 
 def _order(

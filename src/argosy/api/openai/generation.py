@@ -48,22 +48,10 @@ def sampling(body: GenerationBody, model: ServedModel, limit: tuple[str, int | N
         InvalidRequest: a field contradicts its twin in `nvext`, or holds no token ids.
         UnsupportedParameter: the engine cannot do what a field asks for.
     """
-    field, max_tokens = limit
-    if max_tokens is not None and max_tokens > model.max_tokens:
-        raise InputTooLong(
-            f"'{field}' is {max_tokens}, which exceeds maximum allowed token size {model.max_tokens}. Ask for less.",
-            param=field,
-        )
-    if odds.wanted:
-        require(model, Feature.LOGPROBS, "logprobs")
-    if odds.top:
-        require(model, Feature.TOP_LOGPROBS, odds.top_field)
-    if body.min_p:
-        require(model, Feature.MIN_P, "min_p")
-    if body.logit_bias:
-        require(model, Feature.LOGIT_BIAS, "logit_bias")
+    _check_limit(limit, model)
+    _check_features(body, model, odds)
     return Sampling(
-        max_tokens=max_tokens,
+        max_tokens=limit[1],
         min_tokens=body.min_tokens or 0,
         temperature=1.0 if body.temperature is None else body.temperature,
         top_p=1.0 if body.top_p is None else body.top_p,
@@ -81,6 +69,27 @@ def sampling(body: GenerationBody, model: ServedModel, limit: tuple[str, int | N
         ignore_eos=bool(_twin(body, "ignore_eos")),
         include_stop=bool(body.include_stop_str_in_output),
     )
+
+
+def _check_limit(limit: tuple[str, int | None], model: ServedModel) -> None:
+    field, max_tokens = limit
+    if max_tokens is not None and max_tokens > model.max_tokens:
+        raise InputTooLong(
+            f"'{field}' is {max_tokens}, which exceeds maximum allowed token size {model.max_tokens}. Ask for less.",
+            param=field,
+        )
+
+
+def _check_features(body: GenerationBody, model: ServedModel, odds: Odds) -> None:
+    asked = {
+        Feature.LOGPROBS: ("logprobs", odds.wanted),
+        Feature.TOP_LOGPROBS: (odds.top_field, odds.top),
+        Feature.MIN_P: ("min_p", body.min_p),
+        Feature.LOGIT_BIAS: ("logit_bias", body.logit_bias),
+    }
+    for feature, (field, value) in asked.items():
+        if value:
+            require(model, feature, field)
 
 
 def _twin(body: GenerationBody, field: str) -> Any:

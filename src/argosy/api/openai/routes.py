@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+import msgspec
+
+from argosy.api.http.bodies import FieldFact
+from argosy.api.http.exchange import Exchange
 from argosy.api.http.routes import RouteSpec
 from argosy.api.openai.chat import ChatBody, ChatCompletions
 from argosy.api.openai.classify import ClassifyBody, ClassifyRoute
@@ -41,68 +47,29 @@ class OpenAIRoutes:
 
     def routes(self) -> list[RouteSpec]:
         """All of them."""
+        tokens = self._tokenize
         return [
-            RouteSpec(
-                "POST",
-                "/v1/embeddings",
-                self._embeddings.create,
-                "Texts to vectors",
-                _TAG,
-                ERRORS,
-                EmbeddingList,
-                EmbeddingBody,
-                fields=tuple(self._embeddings.fields()),
+            _post("/v1/embeddings", self._embeddings, "Texts to vectors", EmbeddingBody, EmbeddingList),
+            _post("/v1/chat/completions", self._chat, "Answer a conversation", ChatBody, ChatCompletion, streams=True),
+            _post(
+                "/v1/completions", self._completions, "Continue a prompt", CompletionBody, TextCompletion, streams=True
             ),
-            RouteSpec(
-                "POST",
-                "/v1/chat/completions",
-                self._chat.create,
-                "Answer a conversation",
-                _TAG,
-                ERRORS,
-                ChatCompletion,
-                ChatBody,
-                streams=True,
-                fields=tuple(self._chat.fields()),
-            ),
-            RouteSpec(
-                "POST",
-                "/v1/completions",
-                self._completions.create,
-                "Continue a prompt",
-                _TAG,
-                ERRORS,
-                TextCompletion,
-                CompletionBody,
-                streams=True,
-                fields=tuple(self._completions.fields()),
-            ),
-            RouteSpec(
-                "POST",
-                "/v1/classify",
-                self._classify.create,
-                "Classify texts",
-                _TAG,
-                ERRORS,
-                ClassificationList,
-                ClassifyBody,
-                fields=tuple(self._classify.fields()),
-            ),
+            _post("/v1/classify", self._classify, "Classify texts", ClassifyBody, ClassificationList),
             RouteSpec(
                 "POST",
                 "/tokenize",
-                self._tokenize.tokenize,
+                tokens.tokenize,
                 "Texts to token ids",
                 _TAG,
                 ERRORS,
                 TokenizeReply,
                 TokenizeBody,
-                fields=tuple(self._tokenize.fields()),
+                fields=tuple(tokens.fields()),
             ),
             RouteSpec(
                 "POST",
                 "/detokenize",
-                self._tokenize.detokenize,
+                tokens.detokenize,
                 "Token ids to text",
                 _TAG,
                 ERRORS,
@@ -112,3 +79,24 @@ class OpenAIRoutes:
             RouteSpec("GET", "/v1/models", self._models.list, "List the models", _TAG, ERRORS, ModelList),
             RouteSpec("GET", "/v1/models/{model}", self._models.get, "Describe a model", _TAG, ERRORS, ModelCard),
         ]
+
+
+class _Creates(Protocol):
+    """An endpoint that creates something from a body whose fields it knows."""
+
+    async def create(self, exchange: Exchange) -> None: ...
+
+    def fields(self) -> list[FieldFact]: ...
+
+
+def _post(
+    path: str,
+    route: _Creates,
+    summary: str,
+    body: type[msgspec.Struct],
+    reply: type[msgspec.Struct],
+    *,
+    streams: bool = False,
+) -> RouteSpec:
+    facts = tuple(route.fields())
+    return RouteSpec("POST", path, route.create, summary, _TAG, ERRORS, reply, body, streams=streams, fields=facts)

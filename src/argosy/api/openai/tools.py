@@ -128,6 +128,17 @@ def tooling(
     named = _named(choice, functions)
     if choice == "none":
         return None
+    family = _family(model, functions)
+    found = Tooling(family, [_plain(tool) for tool in tools], functions, MOST_CALLS if parallel else 1)
+    if named is None and choice != "required":
+        return found
+    require(model, Feature.CONSTRAINT, "tool_choice")
+    form = _forced_form(family, functions, named, parallel=parallel)
+    return replace(found, form=form, named=named is not None)
+
+
+def _family(model: ServedModel, functions: tuple[Function, ...]) -> ToolFamily:
+    """The model's syntax of calls, if it has one in which every function can be called."""
     family = FAMILIES.get((model.spec.generate.tool_parser if model.spec.generate else None) or "")
     if family is None:
         raise UnsupportedParameter(
@@ -140,10 +151,13 @@ def tooling(
                 "Use letters, digits and '_' only.",
                 param=f"tools[{index}].function",
             )
-    found = Tooling(family, [_plain(tool) for tool in tools], functions, MOST_CALLS if parallel else 1)
-    if named is None and choice != "required":
-        return found
-    require(model, Feature.CONSTRAINT, "tool_choice")
+    return family
+
+
+def _forced_form(
+    family: ToolFamily, functions: tuple[Function, ...], named: Function | None, *, parallel: bool
+) -> Format:
+    """The form that makes an answer a call: of the named function, or of any."""
     with naming("tools"):
         if named is not None:
             form = family.forced.one(named)
@@ -152,7 +166,7 @@ def tooling(
         else:
             form = forced.either([family.forced.one(function) for function in functions])
     checked(forced.as_constraint(form), "tools")
-    return replace(found, form=form, named=named is not None)
+    return form
 
 
 def _named(choice: ToolChoice | None, functions: tuple[Function, ...]) -> Function | None:

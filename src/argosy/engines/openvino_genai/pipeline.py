@@ -66,33 +66,8 @@ def load(order: Load) -> Loaded:
         RuntimeError: the library cannot load the model (and the other `LIBRARY_ERRORS`).
     """
     precision = _supported(order.precision)
-    properties: dict[str, object] = {
-        "INFERENCE_NUM_THREADS": order.threads,
-        "INFERENCE_PRECISION_HINT": precision,
-        "sampler_num_threads": order.threads,
-    }
-    if order.precision == "f32":
-        # By itself the library rounds the cache to 8 bits, and activations where weights have 8 bits. A difference in
-        # the last bit between batch sizes then becomes one of a whole step, and answers depend on their neighbours.
-        properties |= {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0, "KV_CACHE_PRECISION": "f32"}
-    if order.kv_cache_precision:
-        properties["KV_CACHE_PRECISION"] = order.kv_cache_precision
-    if order.adapter:
-        # Static keeps the matrices beside the weights: fused, the sums would be rounded to what the weights are kept
-        # in. Chosen per request, the other modes, an adapter is not applied by `add_request` at all.
-        adapter = genai.Adapter(order.adapter)
-        properties["adapters"] = genai.AdapterConfig(
-            adapter, order.adapter_scale, mode=genai.AdapterConfig.Mode.MODE_STATIC
-        )
-    model = Path(order.model)
-    source = model if model.suffix == ".gguf" else model.parent
-    build = partial(genai.ContinuousBatchingPipeline, source, _scheduling(order), "CPU", properties)
-    try:
-        pipeline = build()
-    except LIBRARY_ERRORS as error:
-        if not order.adapter:
-            raise
-        raise RuntimeError(f"with the adapter {order.adapter}: {last_line(error)}") from error
+    build = partial(_build, order, _properties(order, precision))
+    pipeline = build()
     eos = order.eos_token_ids or _own_end_tokens(pipeline)
     if not eos:
         raise RuntimeError("The model's files name no end token; set 'eos_token_ids' in argosy.yaml.")
@@ -144,6 +119,39 @@ def generation_config(settings: Settings, eos_token_ids: tuple[int, ...]) -> gen
     if settings.constraint is not None:
         config.structured_output_config = structured_output(settings.constraint.kind, settings.constraint.text)
     return config
+
+
+def _properties(order: Load, precision: str) -> dict[str, object]:
+    properties: dict[str, object] = {
+        "INFERENCE_NUM_THREADS": order.threads,
+        "INFERENCE_PRECISION_HINT": precision,
+        "sampler_num_threads": order.threads,
+    }
+    if order.precision == "f32":
+        # By itself the library rounds the cache to 8 bits, and activations where weights have 8 bits. A difference in
+        # the last bit between batch sizes then becomes one of a whole step, and answers depend on their neighbours.
+        properties |= {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0, "KV_CACHE_PRECISION": "f32"}
+    if order.kv_cache_precision:
+        properties["KV_CACHE_PRECISION"] = order.kv_cache_precision
+    if order.adapter:
+        # Static keeps the matrices beside the weights: fused, the sums would be rounded to what the weights are kept
+        # in. Chosen per request, the other modes, an adapter is not applied by `add_request` at all.
+        adapter = genai.Adapter(order.adapter)
+        properties["adapters"] = genai.AdapterConfig(
+            adapter, order.adapter_scale, mode=genai.AdapterConfig.Mode.MODE_STATIC
+        )
+    return properties
+
+
+def _build(order: Load, properties: dict[str, object]) -> genai.ContinuousBatchingPipeline:
+    model = Path(order.model)
+    source = model if model.suffix == ".gguf" else model.parent
+    try:
+        return genai.ContinuousBatchingPipeline(source, _scheduling(order), "CPU", properties)
+    except LIBRARY_ERRORS as error:
+        if not order.adapter:
+            raise
+        raise RuntimeError(f"with the adapter {order.adapter}: {last_line(error)}") from error
 
 
 def _supported(precision: str) -> str:
