@@ -63,7 +63,7 @@ def ask(model: str, **values: object) -> InferRequest:
 
 
 async def chunks(served: Served, model: str, request: GenerationRequest) -> list[Chunk]:
-    responses = served.client.stream(ask(model, inputs=encode_generation(request)))
+    responses = served.client.stream(ask(model, inputs=encode_generation(request), raw=True))
     return [decode_chunk(response.outputs) async for response in responses if response.outputs]
 
 
@@ -157,7 +157,7 @@ async def test_no_model_process_outlives_its_triton(triton: Serve, tmp_path: Pat
 
 
 async def _collect(served: Served, model: str, request: GenerationRequest, texts: list[str]) -> None:
-    async for response in served.client.stream(ask(model, inputs=encode_generation(request))):
+    async for response in served.client.stream(ask(model, inputs=encode_generation(request), raw=True)):
         texts.append(decode_chunk(response.outputs).text)  # noqa: PERF401 - the caller sees what came before an error
 
 

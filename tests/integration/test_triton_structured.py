@@ -35,7 +35,7 @@ async def ask(served: Served, **sampling: object) -> list[Chunk]:
     """The chunks of the answer to one sum."""
     values = Sampling(**{"max_tokens": 60, "temperature": 0.0, "add_special_tokens": False, **sampling})
     request = GenerationRequest("<|bos|><|user|>What is 12 + 30?<|end|><|assistant|>", values)
-    wire = InferRequest("abacus", encode_generation(request), deadline=Deadline.after(60))
+    wire = InferRequest("abacus", encode_generation(request), deadline=Deadline.after(60), raw=True)
     return [decode_chunk(response.outputs) async for response in served.client.stream(wire) if response.outputs]
 
 

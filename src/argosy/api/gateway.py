@@ -82,9 +82,11 @@ class Gateway(FastAPI):
             redoc_url=None,
         )
         # Ahead of the documentation's own routes: most requests are for these.
-        self.router.routes[:0] = [DirectRoute(spec) for spec in routes]
+        direct = [DirectRoute(spec) for spec in routes]
+        self.router.routes[:0] = direct
+        self._fixed = {(route.spec.method, route.spec.path): route for route in direct if route.fixed}
         self._specs = routes
-        self._edge: ASGIApp = Edge(self.router, edge)
+        self._edge: ASGIApp = Edge(self._route, edge)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
@@ -93,6 +95,11 @@ class Gateway(FastAPI):
             return
         scope["app"] = self
         await self._edge(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The router would try one route after the other.
+        route = self._fixed.get((scope["method"], scope["path"]))
+        await (self.router(scope, receive, send) if route is None else route.handle(scope, receive, send))
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, with the schemas of bodies and answers."""

@@ -14,7 +14,7 @@ from argosy.core.tensors import RawTensor, Tensor, raw_of, tensor_of
 from argosy.engines.contract import GenerationEngine, TensorEngine
 from argosy.runtime.classification import top_classes, wanted_classes
 from argosy.runtime.contract import InferRequest, InferResponse
-from argosy.runtime.model_config import ModelConfig, check_request
+from argosy.runtime.model_config import ModelConfig
 from argosy.store.entries import ModelEntry
 
 
@@ -72,9 +72,9 @@ class Hosted:
         """The request's inputs as arrays.
 
         Raises:
-            InvalidRequest: see `check_request`.
+            InvalidRequest: see `ModelConfig.check`.
         """
-        check_request(self.config, request)
+        self.config.check(request)
         return {
             name: tensor_of(tensor, name) if isinstance(tensor, RawTensor) else tensor
             for name, tensor in request.inputs.items()

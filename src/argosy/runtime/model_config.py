@@ -53,6 +53,40 @@ class ModelConfig:
     decoupled: bool = False
     max_queue_size: int = 0
     parameters: Mapping[str, str] = field(default_factory=dict)
+    _inputs: Mapping[str, ModelTensor] = field(init=False, repr=False, compare=False)
+    _outputs: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    _required: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Every request is checked, so what the check looks up is laid out once.
+        object.__setattr__(self, "_inputs", {tensor.name: tensor for tensor in self.inputs})
+        object.__setattr__(self, "_outputs", {tensor.name: tensor.datatype for tensor in self.outputs})
+        object.__setattr__(self, "_required", tuple(tensor.name for tensor in self.inputs if not tensor.optional))
+
+    def check(self, request: InferRequest) -> None:
+        """Refuse tensors that this config does not allow.
+
+        Raises:
+            InvalidRequest: a tensor is missing, unknown, or has a wrong type or shape; `param` names it.
+        """
+        inputs = request.inputs
+        for name, tensor in inputs.items():
+            wanted = self._inputs.get(name)
+            if wanted is None:
+                raise InvalidRequest(f"The model {request.model!r} has no input {name!r}.", param=name)
+            _check_tensor(wanted, tensor, self.max_batch_size)
+        for name in self._required:
+            if name not in inputs:
+                raise InvalidRequest(f"The input {name!r} of {request.model!r} is missing.", param=name)
+        if self.max_batch_size > 0 and len(inputs) > 1 and len({tensor.shape[0] for tensor in inputs.values()}) > 1:
+            raise InvalidRequest("All inputs must have the same batch size, their first dimension.")
+        for name in request.outputs:
+            if name not in self._outputs:
+                raise InvalidRequest(f"The model {request.model!r} has no output {name!r}.", param=name)
+        if request.output_parameters:
+            for name in wanted_classes(request):
+                check_classifiable(name, self._outputs[name])
+        check_parameters(request.parameters)
 
 
 def read_config(path: Path) -> ModelConfig:
@@ -89,31 +123,6 @@ def from_message(message: Any) -> ModelConfig:
     )
 
 
-def check_request(config: ModelConfig, request: InferRequest) -> None:
-    """Refuse tensors that the model's config does not allow.
-
-    Raises:
-        InvalidRequest: a tensor is missing, unknown, or has a wrong type or shape; `param` names it.
-    """
-    known = {tensor.name: tensor for tensor in config.inputs}
-    for name, tensor in request.inputs.items():
-        if name not in known:
-            raise InvalidRequest(f"The model {request.model!r} has no input {name!r}.", param=name)
-        _check_tensor(known[name], tensor, config.max_batch_size)
-    for wanted in config.inputs:
-        if not wanted.optional and wanted.name not in request.inputs:
-            raise InvalidRequest(f"The input {wanted.name!r} of {request.model!r} is missing.", param=wanted.name)
-    if config.max_batch_size > 0 and len({tensor.shape[0] for tensor in request.inputs.values()}) > 1:
-        raise InvalidRequest("All inputs must have the same batch size, their first dimension.")
-    outputs = {tensor.name: tensor.datatype for tensor in config.outputs}
-    for name in request.outputs:
-        if name not in outputs:
-            raise InvalidRequest(f"The model {request.model!r} has no output {name!r}.", param=name)
-    for name in wanted_classes(request):
-        check_classifiable(name, outputs[name])
-    check_parameters(request.parameters)
-
-
 def check_parameters(parameters: Mapping[str, Parameter]) -> None:
     """Refuse parameters that cannot be sent.
 
@@ -139,10 +148,7 @@ def _check_tensor(wanted: ModelTensor, tensor: Tensor | RawTensor, max_batch_siz
         raise InvalidRequest(
             f"The input {wanted.name!r} has type {datatype} and must have {wanted.datatype}.", param=wanted.name
         )
-    fits = len(tensor.shape) == len(wanted.shape) and all(
-        size in {-1, given} for size, given in zip(wanted.shape, tensor.shape, strict=True)
-    )
-    if not fits:
+    if tensor.shape != wanted.shape and not _fits(tensor.shape, wanted.shape):
         raise InvalidRequest(
             f"The input {wanted.name!r} has shape {list(tensor.shape)} and must have {list(wanted.shape)}.",
             param=wanted.name,
@@ -152,6 +158,10 @@ def _check_tensor(wanted: ModelTensor, tensor: Tensor | RawTensor, max_batch_siz
             f"The input {wanted.name!r} has batch size {tensor.shape[0]} and must have 1 to {max_batch_size}.",
             param=wanted.name,
         )
+
+
+def _fits(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return len(given) == len(wanted) and all(size in {-1, found} for size, found in zip(wanted, given, strict=True))
 
 
 def _tensor(item: Any, batch: tuple[int, ...], *, optional: bool = False, label_file: str = "") -> ModelTensor:

@@ -16,9 +16,11 @@ import msgspec
 import numpy as np
 
 from argosy.core.errors import InvalidRequest, UnsupportedParameter
-from argosy.core.tensors import Tensor
+from argosy.core.tensors import RawTensor, Tensor
 from argosy.engines.contract import Chunk, Constraint, ConstraintKind, GenerationRequest, Sampling, TokenLogprob
 
+# A BYTES element stands after its length, a 32-bit integer.
+_LENGTH_BYTES = 4
 _Stop = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 _Stops = Annotated[tuple[_Stop, ...], msgspec.Meta(max_length=16)]
 _Seed = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
@@ -115,17 +117,20 @@ def encode_chunk(chunk: Chunk, *, counts: bool = False) -> dict[str, Tensor]:
     return tensors
 
 
-def decode_chunk(outputs: Mapping[str, Tensor]) -> Chunk:
-    """The inverse of `encode_chunk`; tensors that are absent leave the chunk's defaults."""
+def decode_chunk(outputs: Mapping[str, RawTensor]) -> Chunk:
+    """The inverse of `encode_chunk` and a raw answer; tensors that are absent leave the chunk's defaults.
+
+    Arrays of one element would cost more than everything else in a token's way through the gateway.
+    """
     text = outputs.get("text_output")
     finish_reason = outputs.get("finish_reason")
     logprobs = outputs.get("logprobs")
     return Chunk(
-        text="" if text is None else text.item().decode(),
-        finish_reason=None if finish_reason is None else finish_reason.item().decode() or None,
+        text="" if text is None else _only(text).decode(),
+        finish_reason=None if finish_reason is None else _only(finish_reason).decode() or None,
         num_input_tokens=_count(outputs, "num_input_tokens"),
         num_output_tokens=_count(outputs, "num_output_tokens"),
-        logprobs=() if logprobs is None else _decode_logprobs(logprobs.item()),
+        logprobs=() if logprobs is None else _decode_logprobs(_only(logprobs)),
     )
 
 
@@ -192,6 +197,12 @@ def _bytes(value: bytes) -> Tensor:
     return tensor
 
 
-def _count(outputs: Mapping[str, Tensor], name: str) -> int:
+def _only(tensor: RawTensor) -> bytes:
+    """The element of a BYTES tensor of one."""
+    return bytes(tensor.data[_LENGTH_BYTES:])
+
+
+def _count(outputs: Mapping[str, RawTensor], name: str) -> int:
+    """The element of an INT32 tensor of one."""
     tensor = outputs.get(name)
-    return 0 if tensor is None else int(tensor.item())
+    return 0 if tensor is None else int.from_bytes(tensor.data, "little", signed=True)

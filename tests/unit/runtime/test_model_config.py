@@ -8,7 +8,7 @@ import pytest
 from argosy.core.errors import InvalidModelEntry, InvalidRequest
 from argosy.core.tensors import Tensor, text_tensor
 from argosy.runtime.contract import InferRequest
-from argosy.runtime.model_config import ModelConfig, ModelTensor, check_request, read_config
+from argosy.runtime.model_config import ModelConfig, ModelTensor, read_config
 
 TEXT = """
 name: "m"
@@ -62,17 +62,17 @@ def test_broken_config_is_named(tmp_path: Path) -> None:
 def test_bad_tensors_are_refused(config: ModelConfig, inputs: dict[str, Tensor], param: str | None) -> None:
     """What Triton would refuse is refused, naming the tensor."""
     with pytest.raises(InvalidRequest) as caught:
-        check_request(config, InferRequest("m", inputs))
+        config.check(InferRequest("m", inputs))
     assert caught.value.param == param
 
 
 def test_good_tensors_pass(config: ModelConfig) -> None:
     """What Triton would take passes, BF16 as raw 16-bit words."""
-    check_request(config, InferRequest("m", {"text": text_tensor(["a", "b"]), "k": np.zeros((2, 7, 2), np.uint16)}))
-    check_request(config, InferRequest("m", {"text": text_tensor(["a"])}, outputs=("y",)))
+    config.check(InferRequest("m", {"text": text_tensor(["a", "b"]), "k": np.zeros((2, 7, 2), np.uint16)}))
+    config.check(InferRequest("m", {"text": text_tensor(["a"])}, outputs=("y",)))
 
 
 def test_unknown_output_is_refused(config: ModelConfig) -> None:
     """Asking for an output that the model does not have is refused."""
     with pytest.raises(InvalidRequest, match="'z'"):
-        check_request(config, InferRequest("m", {"text": text_tensor(["a"])}, outputs=("z",)))
+        config.check(InferRequest("m", {"text": text_tensor(["a"])}, outputs=("z",)))

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 from fastapi.routing import APIRoute
-from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from argosy.api.http.bodies import FieldFact
@@ -107,13 +106,7 @@ class DirectRoute(APIRoute):
             openapi_extra=_extra(spec),
         )
         self.spec = spec
-        self._fixed = None if "{" in spec.path else spec.path
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether the path, and the method, are this route's."""
-        if self._fixed is None or scope["path"] == self._fixed:
-            return super().matches(scope)
-        return Match.NONE, {}
+        self.fixed = "{" not in spec.path
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the endpoint."""

@@ -81,13 +81,13 @@ def _check_limit(limit: tuple[str, int | None], model: ServedModel) -> None:
 
 
 def _check_features(body: GenerationBody, model: ServedModel, odds: Odds) -> None:
-    asked = {
-        Feature.LOGPROBS: ("logprobs", odds.wanted),
-        Feature.TOP_LOGPROBS: (odds.top_field, odds.top),
-        Feature.MIN_P: ("min_p", body.min_p),
-        Feature.LOGIT_BIAS: ("logit_bias", body.logit_bias),
-    }
-    for feature, (field, value) in asked.items():
+    asked = (
+        (Feature.LOGPROBS, "logprobs", odds.wanted),
+        (Feature.TOP_LOGPROBS, odds.top_field, odds.top),
+        (Feature.MIN_P, "min_p", body.min_p),
+        (Feature.LOGIT_BIAS, "logit_bias", body.logit_bias),
+    )
+    for feature, field, value in asked:
         if value:
             require(model, feature, field)
 

@@ -21,7 +21,7 @@ from argosy.runtime.classification import wanted_classes
 from argosy.runtime.contract import InferRequest, InferResponse
 from argosy.runtime.failures import crashed, deadline_exceeded, not_ready, not_up
 from argosy.runtime.inspection import plain
-from argosy.runtime.model_config import ModelConfig, check_request, from_message
+from argosy.runtime.model_config import ModelConfig, from_message
 from argosy.runtime.triton.channel import Call, Channel, RpcError, expire_after, method
 from argosy.runtime.triton.errors import is_own, translate
 from argosy.runtime.triton.streams import StreamPool
@@ -124,7 +124,7 @@ class TritonClient:
         message = encode_request(request)
         if request.output_parameters and wanted_classes(request):
             # Asked to classify what cannot be, Triton 2.51 would end.
-            check_request(await self._config(connection, request), request)
+            (await self._config(connection, request)).check(request)
         try:
             answer = await connection.channel.unary(INFER, message.SerializeToString(), _timeout(request.deadline))
         except RpcError as error:
@@ -201,20 +201,20 @@ class TritonClient:
         Triton 2.51 now and then loses such a refusal when many streams are in use: the request is never answered.
 
         Raises:
-            InvalidRequest: as `check_request`.
+            InvalidRequest: as `ModelConfig.check`.
             NotFound, Unavailable, EngineCrashed: the model cannot be asked for its config.
         """
         known = connection.configs.get((request.model, request.version))
         if known is not None and not request.output_parameters:
             try:
-                check_request(known, request)
+                known.check(request)
             except InvalidRequest:
                 # Unless the model has changed.
                 pass
             else:
                 return known
         config = await self._config(connection, request)
-        check_request(config, request)
+        config.check(request)
         return config
 
     async def _config(self, connection: _Connection, request: InferRequest) -> ModelConfig:
@@ -290,7 +290,7 @@ async def _explain(connection: _Connection, error: InvalidRequest, request: Infe
     try:
         asked = pb.ModelConfigRequest(name=request.model).SerializeToString()
         answer = await connection.channel.unary(CONFIG, asked, _EXPLAIN_SECONDS)
-        check_request(from_message(pb.ModelConfigResponse.FromString(answer).config), request)
+        from_message(pb.ModelConfigResponse.FromString(answer).config).check(request)
     except InvalidRequest as better:
         return better
     except RpcError:

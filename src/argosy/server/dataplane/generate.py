@@ -65,7 +65,9 @@ class Generator:
         self, model: ServedModel, index: int, request: GenerationRequest, call: Call, begun: float
     ) -> AsyncGenerator[Numbered, None]:
         metrics = self._metrics.model(model.root)
-        wire = InferRequest(model.root, encode_generation(request), request_id=call.request_id, deadline=call.deadline)
+        wire = InferRequest(
+            model.root, encode_generation(request), request_id=call.request_id, deadline=call.deadline, raw=True
+        )
         pieces = 0
         last: Chunk | None = None
         previous = begun

@@ -7,7 +7,7 @@ import pytest
 
 from argosy.core.models import Task
 from argosy.runtime.contract import InferRequest
-from argosy.runtime.model_config import ModelConfig, ModelTensor, check_request
+from argosy.runtime.model_config import ModelConfig, ModelTensor
 from argosy.runtime.requests import decode_generation
 from argosy.runtime.triton.canary import canary_inputs
 
@@ -36,7 +36,7 @@ def test_canary_is_a_valid_request(task: Task, inputs: tuple[ModelTensor, ...], 
     """The canary of each task fits the model's config and fills what the task needs, nothing more."""
     config = ModelConfig(inputs, (), max_batch_size=8 if inputs[0].shape[0] == -1 else 0)
     canary = canary_inputs(task, config)
-    check_request(config, InferRequest("m", canary))
+    config.check(InferRequest("m", canary))
     assert set(canary) == (sent or {tensor.name for tensor in inputs})
 
 
