@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from argosy.core.deadline import Deadline
-from argosy.core.errors import ArgosyError, EngineError, InputTooLong, InvalidRequest
+from argosy.core.errors import ArgosyError, DeadlineExceeded, EngineError, InputTooLong, InvalidRequest
 from argosy.core.models import ModelSpec, Task, TextSpec
 from argosy.core.tensors import text_tensor
 from argosy.engines.contract import Chunk, GenerationRequest, Sampling
@@ -144,6 +144,34 @@ async def test_leaving_frees_the_slot_and_the_gauges_show_it(served: Served) -> 
     await _gauge(served, "slow", 1)
     await responses.aclose()
     await _gauge(served, "slow", 0)
+
+
+async def test_a_request_that_is_left_leaves_its_stream_whole(served: Served) -> None:
+    """Leaving, and a deadline that passes, cancel by name: the same stream then carries the next request."""
+    endless = encode_generation(GenerationRequest("again", Sampling(max_tokens=900, ignore_eos=True)))
+    responses = served.client.stream(ask("slow", inputs=endless))
+    await anext(responses)
+    connection = served.client._connection
+    await responses.aclose()
+    await connection.settle()
+    (stream,) = connection.streams._idle
+    with pytest.raises(DeadlineExceeded):
+        async for _ in served.client.stream(ask("slow", inputs=endless, deadline=Deadline.after(0.2))):
+            pass
+    await connection.settle()
+    assert connection.streams._idle == [stream]
+    await _gauge(served, "slow", 0)
+    assert "".join(chunk.text for chunk in await chunks(served, "slow", GenerationRequest("a b"))) == "a b"
+
+
+async def test_nobody_else_s_generation_is_cancelled(served: Served) -> None:
+    """A request that cancels a name nobody has ends without an answer, and what runs goes on."""
+    text = " ".join(["ship"] * 100)
+    running = asyncio.create_task(chunks(served, "slow", GenerationRequest(text)))
+    await _gauge(served, "slow", 1)
+    cancel = ask("slow", inputs={}, parameters={"argosy_cancel": "nobody"})
+    assert [response.outputs async for response in served.client.stream(cancel)] == [{}]
+    assert "".join(chunk.text for chunk in await running) == text
 
 
 async def test_no_model_process_outlives_its_triton(triton: Serve, tmp_path: Path) -> None:

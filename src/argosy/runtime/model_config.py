@@ -45,6 +45,7 @@ class ModelConfig:
         decoupled: answers in a stream of any number of responses.
         max_queue_size: requests that may wait; 0 means any number.
         parameters: string parameters for the engine.
+        backend: name of the Triton backend that runs it.
     """
 
     inputs: tuple[ModelTensor, ...]
@@ -53,6 +54,7 @@ class ModelConfig:
     decoupled: bool = False
     max_queue_size: int = 0
     parameters: Mapping[str, str] = field(default_factory=dict)
+    backend: str = ""
     _inputs: Mapping[str, ModelTensor] = field(init=False, repr=False, compare=False)
     _outputs: Mapping[str, str] = field(init=False, repr=False, compare=False)
     _required: tuple[str, ...] = field(init=False, repr=False, compare=False)
@@ -110,6 +112,11 @@ def read_message(path: Path) -> Any:
         raise InvalidModelEntry(f"{path} is not a Triton model config: {error}.") from error
 
 
+def to_text(message: Any) -> str:
+    """The `ModelConfig` message in the form of `config.pbtxt`."""
+    return str(text_format.MessageToString(message, as_utf8=True))
+
+
 def from_message(message: Any) -> ModelConfig:
     """The config in a `ModelConfig` message."""
     batch = (-1,) if message.max_batch_size > 0 else ()
@@ -120,6 +127,7 @@ def from_message(message: Any) -> ModelConfig:
         decoupled=message.model_transaction_policy.decoupled,
         max_queue_size=message.dynamic_batching.default_queue_policy.max_queue_size,
         parameters={name: value.string_value for name, value in message.parameters.items()},
+        backend=message.backend,
     )
 
 

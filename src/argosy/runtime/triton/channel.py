@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import struct
 from collections import deque
+from collections.abc import Callable
 from urllib.parse import unquote
 
 import grpc
@@ -35,7 +36,7 @@ class RpcError(Exception):
 class Call:
     """One call: messages out, messages in. For one task at a time."""
 
-    __slots__ = ("_error", "_finished", "_incoming", "_messages", "_stream", "_trailers", "_waiter")
+    __slots__ = ("_error", "_finished", "_incoming", "_interruption", "_messages", "_stream", "_trailers", "_waiter")
 
     def __init__(self, connection: Connection) -> None:
         self._stream = Stream(connection, self._on_headers, self._on_data, self._on_end)
@@ -43,6 +44,7 @@ class Call:
         self._incoming = b""
         self._trailers: Headers = {}
         self._error: RpcError | None = None
+        self._interruption: RpcError | None = None
         self._finished = False
         self._waiter: asyncio.Future[None] | None = None
 
@@ -72,9 +74,12 @@ class Call:
         """The next message, or None when the call has ended with OK.
 
         Raises:
-            RpcError: the call ended with something else.
+            RpcError: the call ended with something else, or was interrupted.
         """
         while not self._messages:
+            if self._interruption is not None:
+                interruption, self._interruption = self._interruption, None
+                raise interruption
             if self._error is not None:
                 raise self._error
             if self._finished:
@@ -89,6 +94,14 @@ class Call:
     def done(self) -> bool:
         """Whether nothing more can come."""
         return self._finished
+
+    def interrupt(self, error: RpcError | None) -> None:
+        """Let the `read` that waits, or the next that would, raise `error` once; the call itself goes on.
+
+        None takes back an interruption that no `read` has met.
+        """
+        self._interruption = error
+        self._wake()
 
     def cancel(self, error: RpcError | None = None) -> None:
         """Give the call up; a waiting `read` raises `error`. Harmless on a finished call."""
@@ -170,7 +183,7 @@ class Channel:
             RpcError: the call did not end with OK; DEADLINE_EXCEEDED after `seconds`.
         """
         call = Call(await self.connection())
-        timer = None if seconds is None else expire_after(call, seconds)
+        timer = None if seconds is None else expire_after(call.cancel, seconds)
         try:
             call.begin(headers, message, end=True)
             answer = await call.read()
@@ -222,10 +235,10 @@ def method(service: str, name: str) -> bytes:
     return request_headers(f"{service}{name}")
 
 
-def expire_after(call: Call, seconds: float) -> asyncio.TimerHandle:
-    """Cancel the call with DEADLINE_EXCEEDED after `seconds`, unless the handle is cancelled before."""
+def expire_after(act: Callable[[RpcError], None], seconds: float) -> asyncio.TimerHandle:
+    """Call `act` with DEADLINE_EXCEEDED after `seconds`, unless the handle is cancelled before."""
     late = RpcError(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed")
-    return asyncio.get_running_loop().call_later(seconds, call.cancel, late)
+    return asyncio.get_running_loop().call_later(seconds, act, late)
 
 
 def _framed(message: bytes) -> bytes:

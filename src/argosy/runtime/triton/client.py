@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -22,10 +24,11 @@ from argosy.runtime.contract import InferRequest, InferResponse
 from argosy.runtime.failures import crashed, deadline_exceeded, not_ready, not_up
 from argosy.runtime.inspection import plain
 from argosy.runtime.model_config import ModelConfig, from_message
+from argosy.runtime.triton.cancellation import CALL, can_cancel
 from argosy.runtime.triton.channel import Call, Channel, RpcError, expire_after, method
 from argosy.runtime.triton.errors import is_own, translate
 from argosy.runtime.triton.streams import StreamPool
-from argosy.runtime.triton.wire import decode_response, encode_request
+from argosy.runtime.triton.wire import decode_response, encode_cancellation, encode_request
 
 SERVICE = "/inference.GRPCInferenceService/"
 
@@ -65,20 +68,55 @@ class _Connection:
         configs: by model and version, as they were when last asked for; a model may have been reloaded since.
     """
 
-    __slots__ = ("address", "channel", "configs", "streams")
+    __slots__ = ("_leaving", "address", "channel", "configs", "streams")
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.channel = Channel(address)
         self.configs: dict[tuple[str, str], ModelConfig] = {}
         self.streams: StreamPool[Call] = StreamPool(partial(self.channel.open, STREAM))
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def closed(self) -> bool:
         """Whether we closed it, rather than the server."""
         return self.channel.closed
 
+    def leave(self, call: Call, farewell: Callable[[], bytes] | None) -> None:
+        """Cancel the request that the stream carries, and keep the stream when that goes well.
+
+        Args:
+            call: its request has not ended.
+            farewell: makes the message that cancels it; None resets the stream.
+        """
+        if farewell is None or call.done():
+            call.cancel()
+            return
+        task = asyncio.get_running_loop().create_task(self._see_off(call, farewell()))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def settle(self) -> None:
+        """Wait until every stream that was left is free again, or reset."""
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+
+    async def _see_off(self, call: Call, farewell: bytes) -> None:
+        clean = False
+        try:
+            call.write(farewell)
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await _read_ends(call)
+            clean = True
+        except _StreamError:
+            await _finish(call)
+        except (RpcError, TimeoutError):
+            pass
+        finally:
+            self.streams.give_back(call) if clean else call.cancel()
+
     def close(self) -> None:
+        for task in self._leaving:
+            task.cancel()
         self.streams.close()
         self.channel.close()
 
@@ -96,6 +134,8 @@ class TritonClient:
         self._address = address
         self._connection: _Connection | None = None
         self._on_suspect = on_suspect
+        self._prefix = secrets.token_hex(8)
+        self._numbers = itertools.count()
 
     async def connect(self, address: str) -> None:
         """Use the runtime at `address` from now on; calls on the old connection end with `EngineCrashed`."""
@@ -116,6 +156,7 @@ class TritonClient:
         """
         if self._connection is not None:
             self._connection.configs.clear()
+            await self._connection.settle()
             await asyncio.gather(*(_finish(call) for call in self._connection.streams.take_idle()))
 
     async def infer(self, request: InferRequest) -> InferResponse:
@@ -134,8 +175,8 @@ class TritonClient:
     async def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
         """One request, any number of answers, over a gRPC stream that carries nothing else meanwhile.
 
-        Closing the iterator resets the stream, which Triton passes on as a cancellation of the request. After the
-        final answer the stream is kept for the next request. A model with one answer is asked without a stream.
+        Closing the iterator cancels the request (see `cancellation`), and so does its deadline. After the final answer
+        the stream is kept for the next request. A model with one answer is asked without a stream.
         """
         connection = self._connection or self._open(request.model)
         config = await self._check_stream(connection, request)
@@ -143,7 +184,8 @@ class TritonClient:
             yield await self.infer(request)
             return
         message = encode_request(request)
-        message.parameters["triton_enable_empty_final_response"].bool_param = True
+        message.parameters[_EMPTY_FINAL].bool_param = True
+        farewell = self._farewell(message, request) if can_cancel(config.backend) else None
         timeout = _timeout(request.deadline)
         call: Call | None = None
         timer: asyncio.TimerHandle | None = None
@@ -151,7 +193,7 @@ class TritonClient:
         try:
             call = await connection.streams.take()
             # The stream outlives the request, so the deadline is the request's own.
-            timer = None if timeout is None else expire_after(call, timeout)
+            timer = None if timeout is None else expire_after(call.interrupt if farewell else call.cancel, timeout)
             call.write(message.SerializeToString())
             while True:
                 response = _response(await call.read(), raw=request.raw)
@@ -169,7 +211,20 @@ class TritonClient:
             if timer is not None:
                 timer.cancel()
             if call is not None:
-                connection.streams.give_back(call) if clean else call.cancel()
+                call.interrupt(None)
+                connection.streams.give_back(call) if clean else connection.leave(call, farewell)
+
+    def _farewell(self, message: Any, request: InferRequest) -> Callable[[], bytes]:
+        """Name the call in its message; what cancels it is made when it is needed."""
+        name = f"{self._prefix}{next(self._numbers)}"
+        message.parameters[CALL].string_param = name
+
+        def farewell() -> bytes:
+            cancellation = encode_cancellation(request, name)
+            cancellation.parameters[_EMPTY_FINAL].bool_param = True
+            return bytes(cancellation.SerializeToString())
+
+        return farewell
 
     async def server_metadata(self) -> Mapping[str, Any]:
         """KServe v2 server metadata: `name`, `version`, `extensions`."""
@@ -265,8 +320,10 @@ class TritonClient:
         return error
 
 
+_EMPTY_FINAL = "triton_enable_empty_final_response"
 _FINAL = "triton_final_response"
 _FINISH_SECONDS = 1.0
+_LEAVE_SECONDS = 10.0
 _EXPLAIN_SECONDS = 0.5
 UNHEALTHY = "model process unhealthy"
 DISCONNECTED = "connection lost"
@@ -313,6 +370,18 @@ def _response(data: bytes | None, *, raw: bool) -> InferResponse:
     final = _is_final(item)
     message.parameters.pop(_FINAL, None)
     return decode_response(message, final=final, raw=raw)
+
+
+async def _read_ends(call: Call) -> None:
+    """Read until both the cancelled request and the one that cancels it have ended.
+
+    Raises:
+        _StreamError: one of them ended with an error.
+        RpcError: the stream ended.
+    """
+    ends = 0
+    while ends < 2:
+        ends += _response(await call.read(), raw=True).final
 
 
 async def _finish(call: Call) -> None:

@@ -4,8 +4,9 @@ Three threads meet here. Triton's calls `execute`, which reads the inputs (they 
 engine's calls `emit`, which only puts the chunk on a queue, so that a step never waits for a response's trip to Triton
 (0.1 to 0.3 ms). The sender thread sends; when chunks of one answer have piled up it sends them as one.
 
-The sender thread also asks whether clients have left, and nobody else does: Triton 2.51 frees a request with its final
-response, and asking about it while that response is on its way crashes the server.
+Our own clients cancel by a request that names another (see `cancellation`). Of all others the sender thread asks
+whether they have left, and nobody else does: Triton 2.51 frees a request with its final response, and asking about it
+while that response is on its way crashes the server.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from argosy.core.errors import ArgosyError
 from argosy.core.tensors import Tensor
 from argosy.engines.contract import Chunk, GenerationEngine
 from argosy.runtime.requests import decode_generation, encode_chunk
+from argosy.runtime.triton.cancellation import CALL, CANCEL
 from argosy.runtime.triton.host_errors import triton_error, unexpected
 from argosy.runtime.triton.host_metrics import EngineGauges
+from argosy.runtime.triton.host_tensors import decode_parameters
 
 _CANCEL_POLL_SECONDS = 0.05
 """How often each running request is asked whether its client left; one question costs about 5 us of processor."""
@@ -41,6 +44,7 @@ class _Stream:
     outputs: frozenset[str]
     handle: int = 0
     counts: bool = False
+    call: str = ""
 
 
 class GenerationHost:
@@ -62,10 +66,16 @@ class GenerationHost:
     def execute(self, requests: Sequence[Any]) -> None:
         """Submit every request; the responses follow from the sender thread."""
         for request in requests:
+            parameters = decode_parameters(request.parameters())
+            if CANCEL in parameters:
+                self._cancel(str(parameters[CANCEL]), request.get_response_sender())
+                continue
             stream = _Stream(request.get_response_sender(), frozenset(request.requested_output_names()))
             self._streams.add(stream)
             try:
                 self._submit(request, stream)
+                if CALL in parameters:
+                    stream.call = str(parameters[CALL])
             except ArgosyError as error:
                 self._chunks.put((stream, Chunk(error=error)))
             except Exception as error:  # noqa: BLE001 - an exception here would end the stub
@@ -78,6 +88,16 @@ class GenerationHost:
         self._chunks.put(None)
         self._thread.join(_JOIN_SECONDS)
         self._gauges.close()
+
+    def _cancel(self, call: str, sender: Any) -> None:
+        """Cancel the generation of that name, if it still runs, and end the request that asked for it."""
+        for stream in tuple(self._streams):
+            if stream.call == call:
+                self._engine.cancel(stream.handle)
+        try:
+            sender.send(flags=self._pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        except Exception as error:  # noqa: BLE001 - the stub raises its own types; an escape would end it
+            unexpected(error)
 
     def _submit(self, request: Any, stream: _Stream) -> None:
         inputs = {tensor.name(): _owned(tensor.as_numpy()) for tensor in request.inputs()}

@@ -17,6 +17,7 @@ from argosy.core.tensors import RawTensor, check_raw, datatype_of, decode_bytes,
 from argosy.runtime.classification import CLASSIFICATION, wanted_classes
 from argosy.runtime.contract import InferRequest, InferResponse, Parameter
 from argosy.runtime.model_config import check_parameters
+from argosy.runtime.triton.cancellation import CANCEL
 
 _SEQUENCE = "sequence_id"
 _SIGNED = 1 << 63
@@ -57,6 +58,13 @@ def encode_request(request: InferRequest) -> Any:
     if request.parameters:
         check_parameters(request.parameters)
         _put_parameters(message.parameters, request.parameters)
+    return message
+
+
+def encode_cancellation(request: InferRequest, call: str) -> Any:
+    """The `ModelInferRequest` message that cancels the call of that name. Generations' inputs are all optional."""
+    message = pb.ModelInferRequest(model_name=request.model, model_version=request.version)
+    message.parameters[CANCEL].string_param = call
     return message
 
 

@@ -159,10 +159,26 @@ async def test_a_cancelled_stream_ends_here_and_there(channel: Channel, service:
 async def test_a_stream_expires(channel: Channel) -> None:
     """A timer ends a waiting read with DEADLINE_EXCEEDED."""
     stream = await channel.open(call("Talk"))
-    expire_after(stream, 0.05)
+    expire_after(stream.cancel, 0.05)
     with pytest.raises(RpcError) as caught:
         await stream.read()
     assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_an_interrupted_stream_goes_on(channel: Channel) -> None:
+    """One read raises what interrupts it; one taken back is never raised; messages come as before."""
+    late = RpcError(grpc.StatusCode.DEADLINE_EXCEEDED, "late")
+    stream = await channel.open(call("Talk"))
+    expire_after(stream.interrupt, 0.05)
+    with pytest.raises(RpcError) as caught:
+        await stream.read()
+    assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    stream.interrupt(late)
+    stream.interrupt(None)
+    stream.write(b"\x01")
+    assert await stream.read() == b"\x01"
+    assert not stream.done()
+    stream.cancel()
 
 
 async def test_a_lost_server_ends_every_call_as_unavailable(service: Service, tmp_path: Path) -> None:
