@@ -31,6 +31,7 @@ class Running:
     log: Path
     run_dir: Path
     seen: dict[int, psutil.Process] = field(default_factory=dict)
+    seen_regions: set[str] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -79,6 +80,14 @@ class Running:
                     found.append(child)
         return found
 
+    def regions(self) -> set[str]:
+        """Shared memory of its model processes that exists now; all that was ever seen is remembered."""
+        for stub in self.stubs() if self.process.poll() is None else ():
+            with contextlib.suppress(psutil.Error):
+                mapped = {Path(item.path) for item in stub.memory_maps()}
+                self.seen_regions.update(path.name for path in mapped if path.parent == Path("/dev/shm"))
+        return {name for name in self.seen_regions if Path("/dev/shm", name).exists()}
+
     def triton(self) -> psutil.Process:
         (process,) = self.find("tritonserver")
         return process
@@ -88,18 +97,13 @@ class Running:
 
     def stop(self, within: float = 60) -> int:
         if self.process.poll() is None:
-            self.family()
+            self.regions()
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(within)
 
     def orphans(self) -> list[psutil.Process]:
         """Processes once below the supervisor that still live."""
         return [child for child in self.seen.values() if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-
-
-def shared_memory() -> set[str]:
-    """Names of the regions that Triton keeps in /dev/shm for its model processes."""
-    return {path.name for path in Path("/dev/shm").glob("triton_*_backend_shm_region_*")}
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.running import Running, serve, shared_memory
+from tests.e2e.running import Running, serve
 
 EMBED = {"model": "all-minilm-l6-v2", "input": "Does it still answer?"}
 
@@ -64,15 +64,17 @@ def check_healed(running: Running) -> None:
 
 def test_killing_triton_five_times_in_a_row_heals_every_time(running: Running) -> None:
     """Done-when 6: after each SIGKILL readiness flips, comes back, and every model answers."""
-    before = len(shared_memory())
+    before = len(running.regions())
+    assert before
     for _ in range(5):
         victim = running.triton()
         victim.kill()
         running.wait_not_ready()
         check_healed(running)
         assert running.triton().pid != victim.pid
-    assert len(shared_memory()) == before
+        assert len(running.regions()) == before
     assert running.stop() == 0
+    assert running.regions() == set()
     assert running.orphans() == []
 
 

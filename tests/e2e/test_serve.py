@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.e2e.running import Running, free_port, serve, shared_memory, start
+from tests.e2e.running import Running, free_port, serve, start
 
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -88,13 +88,12 @@ def test_the_table_names_every_model_and_a_request_to_try(bundled: Running) -> N
 
 def test_term_ends_everything_and_exits_with_0(tmp_path: Path) -> None:
     """After SIGTERM no process, socket or shared memory of this Argosy is left."""
-    before = shared_memory()
     with serve(tmp_path, "minilm-sentiment") as running:
         running.wait_ready()
-        assert shared_memory() - before
+        assert running.regions()
         assert running.stop() == 0
         assert running.orphans() == []
-    assert shared_memory() <= before
+        assert running.regions() == set()
     assert not list((tmp_path / "run").glob("**/*.sock*"))
 
 
@@ -110,17 +109,18 @@ def test_term_during_load_exits_in_time(tmp_path: Path) -> None:
 
 def test_a_killed_supervisor_takes_its_processes_along(tmp_path: Path) -> None:
     """SIGKILL of the supervisor leaves no Triton, stub or worker, and the next start sweeps its shared memory."""
-    before = shared_memory()
+    with serve(tmp_path, "minilm-sentiment") as killed:
+        killed.wait_ready()
+        assert killed.regions()
+        killed.process.kill()
+        killed.process.wait()
+        psutil.wait_procs(killed.orphans(), timeout=30)
+        assert killed.orphans() == []
+        assert killed.regions()
     with serve(tmp_path, "minilm-sentiment") as running:
         running.wait_ready()
-        running.process.kill()
-        running.process.wait()
-        psutil.wait_procs(running.orphans(), timeout=30)
-        assert running.orphans() == []
-    with serve(tmp_path, "minilm-sentiment") as running:
-        running.wait_ready()
+        assert killed.regions() == set()
         assert running.stop() == 0
-    assert shared_memory() <= before
 
 
 def refused(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> str:
