@@ -11,13 +11,21 @@ from argosy.core.models import GenerateSpec, ModelSpec, ProfileSpec, Task
 from argosy.server.artifacts import spec_file, triton_config
 from argosy.store.entries import CONFIG_FILE, SPEC_FILE, versions
 
+_TEMPLATE_FILE = "chat_template.jinja"
 _BLOCK = re.compile(r"\bdynamic_batching\s*:?\s*\{")
 _BATCH_SIZE = re.compile(r"\bmax_batch_size\s*:\s*\d+")
 _NAME = r"^name\s*:\s*[\"']?{name}[\"']?"
 
 
-def write_echo(store: Path, name: str, parameters: Mapping[str, str] | None = None) -> Path:
-    """An entry whose engine sends the prompt back: all that a request costs is the way to it and back."""
+def write_echo(
+    store: Path, name: str, parameters: Mapping[str, str] | None = None, chat_template: str | None = None
+) -> Path:
+    """An entry whose engine sends the prompt back: all that a request costs is the way to it and back.
+
+    Args:
+        parameters: of the echo engine.
+        chat_template: Jinja source; without it the model has no chat form.
+    """
     spec = ModelSpec(
         name=name,
         task=Task.GENERATE,
@@ -26,10 +34,14 @@ def write_echo(store: Path, name: str, parameters: Mapping[str, str] | None = No
         description="Sends the prompt back.",
         license="Apache-2.0",
         profile=ProfileSpec(),
-        generate=GenerateSpec(context_length=8192, tokenizer=None),
+        generate=GenerateSpec(
+            context_length=8192, tokenizer=None, chat_template=None if chat_template is None else _TEMPLATE_FILE
+        ),
     )
     entry = store / name
     (entry / "1").mkdir(parents=True, exist_ok=True)
+    if chat_template is not None:
+        (entry / "1" / _TEMPLATE_FILE).write_text(chat_template, encoding="utf-8")
     (entry / SPEC_FILE).write_text(spec_file.render(spec), encoding="utf-8")
     config = triton_config.render(spec) + "".join(
         f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}\n'

@@ -17,6 +17,7 @@ from bench.served import HOST, Served, serve
 from bench.stores import write_echo
 
 MODEL = "echo"
+TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
 CLIENTS = 8
 TOKENS = 256
 DELAY_MS = 10
@@ -35,18 +36,18 @@ class _Kind:
     barred: bool = True
 
 
+_PROMPT = "one two three four"
 _KINDS = (
-    _Kind("completions", "/v1/completions", {"prompt": "one two three four"}),
-    _Kind(
-        "completions with logprobs", "/v1/completions", {"prompt": "one two three four", "logprobs": 0}, barred=False
-    ),
+    _Kind("completions", "/v1/completions", {"prompt": _PROMPT}),
+    _Kind("chat", "/v1/chat/completions", {"messages": [{"role": "user", "content": _PROMPT}]}),
+    _Kind("completions with logprobs", "/v1/completions", {"prompt": _PROMPT, "logprobs": 0}, barred=False),
 )
 
 
 def measure(context: Context) -> list[Measurement]:
     """Processor time of the gateway for each streamed token."""
     store = context.directory / "echo-streams"
-    write_echo(store, MODEL, {"delay_ms": str(DELAY_MS)})
+    write_echo(store, MODEL, {"delay_ms": str(DELAY_MS)}, chat_template=TEMPLATE)
     with serve([MODEL], "--model-store", str(store), *context.flags) as server:
         return [_cost(context, server, kind) for kind in _KINDS]
 

@@ -21,6 +21,9 @@ TRAINED = Path(__file__).parents[2] / "adapters" / "abacus-roman"
 BASE, ADAPTER = "abacus", "abacus-roman"
 # Many begin alike, so that a prefix cache that were shared would show.
 SUMS = [(37, 45), (37, 46), (37, 47), (12, 30), (50, 8), (23, 71), (64, 15), (41, 17)]
+# Fills many blocks of the KV cache, which are what the prefix cache keeps; the questions above fill none.
+OPENING = "You add numbers for a harbour office. Its clerks ask for sums of two numbers below a hundred. " * 4
+BLOCK_TOKENS = 32
 _LETTERS = {90: "XC", 50: "L", 40: "XL", 10: "X", 9: "IX", 5: "V", 4: "IV", 1: "I"}
 
 
@@ -114,12 +117,21 @@ def test_an_adapter_comes_answers_beside_its_base_and_goes(running: Running, sou
 
 
 def test_an_adapter_survives_a_crash_of_triton_and_changes_with_its_files(running: Running, source: Path) -> None:
-    """It comes back by itself; an adapter without effect in its place makes it answer as the base does."""
+    """It comes back by itself; an adapter without effect in its place makes it answer as the base does.
+
+    Before the crash the base is the first to read a long opening, after it the adapter, and neither's cache is the
+    other's.
+    """
     put(source)
     until(lambda: is_listed(running, ADAPTER))
+    base_first = after_the_opening(running, BASE, ADAPTER)
     running.triton().kill()
     running.wait_not_ready()
     running.wait_ready()
+    adapter_first = after_the_opening(running, ADAPTER, BASE)
+    for model in (BASE, ADAPTER):
+        check_equal(adapter_first[model], base_first[model])
+    assert base_first[BASE][0] != base_first[ADAPTER][0]
     check(ADAPTER, 37, 45, ask(running, ADAPTER, 37, 45))
     without_effect(source / ADAPTER)
     until(lambda: is_listed(running, ADAPTER) and "LXXXII" not in ask(running, ADAPTER, 37, 45))
@@ -140,6 +152,33 @@ def test_broken_adapters_are_named_and_hold_nobody_up(running: Running, source: 
     assert set(cards(running)) == {BASE, ADAPTER}
     assert running.ready()
     check(BASE, 37, 45, ask(running, BASE, 37, 45))
+
+
+Said = tuple[str, list[float]]
+"""An answer and the log-probabilities of its tokens."""
+
+
+def after_the_opening(running: Running, *models: str) -> dict[str, Said]:
+    """What each model answers to one question behind the same long opening; asked in turn, and each again."""
+    first = {model: say(running, model) for model in models}
+    for model in models:
+        check_equal(say(running, model), first[model])
+    return first
+
+
+def say(running: Running, model: str) -> Said:
+    messages = [{"role": "system", "content": OPENING}, {"role": "user", "content": "What is 37 plus 45?"}]
+    body = {"model": model, "messages": messages, "max_tokens": 32, "temperature": 0, "logprobs": True}
+    answer = running.post("/v1/chat/completions", body).json()
+    assert answer["usage"]["prompt_tokens"] > 8 * BLOCK_TOKENS
+    choice = answer["choices"][0]
+    return choice["message"]["content"], [token["logprob"] for token in choice["logprobs"]["content"]]
+
+
+def check_equal(found: Said, expected: Said) -> None:
+    """The same text, as likely as before: keys and values of another model would move the numbers first."""
+    assert found[0] == expected[0]
+    assert found[1] == pytest.approx(expected[1], abs=1e-3)
 
 
 def reasons(running: Running) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from argosy.server.dataplane.plane import DataPlane
 from argosy.server.text.templates import ChatTemplates
 from argosy.store.entries import ModelEntry
 from argosy.telemetry.metrics import Metrics
-from tests.integration.conftest import serving
+from tests.integration.conftest import Served, serving
 from tests.suites.echo_models import echo_anything, echo_chat, echo_tensors, python_model
 
 pytestmark = [pytest.mark.triton, pytest.mark.asyncio(loop_scope="module")]
@@ -53,34 +53,34 @@ def repeater(store: Path) -> ModelEntry:
 
 
 @asynccontextmanager
-async def calling(installation: TritonInstallation, folder: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a gateway over a Triton with four models."""
-    entries = [echo_anything(folder), echo_tensors(folder), echo_chat(folder), repeater(folder)]
-    async with serving(installation, folder / "run", entries) as served:
-        metrics = Metrics()
-        admission, board = Admission(metrics), StatusBoard()
-        board.update(served.supervisor.status)
-        parts = GatewayParts(
-            catalog=Catalog(entries),
-            board=board,
-            plane=DataPlane.over(served.client, board, admission, metrics),
-            templates=ChatTemplates(),
-            authenticator=OpenAccess(),
-            admission=admission,
-            drain=Drain(),
-            metrics=metrics,
-            release="1.2.3",
-        )
-        transport = httpx.ASGITransport(app=create_gateway(parts))
-        async with httpx.AsyncClient(transport=transport, base_url="http://argosy", timeout=60) as client:
-            yield client
+async def calling(served: Served, entries: Sequence[ModelEntry]) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a gateway over a Triton."""
+    metrics = Metrics()
+    admission, board = Admission(metrics), StatusBoard()
+    board.update(served.supervisor.status)
+    parts = GatewayParts(
+        catalog=Catalog(entries),
+        board=board,
+        plane=DataPlane.over(served.client, board, admission, metrics),
+        templates=ChatTemplates(),
+        authenticator=OpenAccess(),
+        admission=admission,
+        drain=Drain(),
+        metrics=metrics,
+        release="1.2.3",
+    )
+    transport = httpx.ASGITransport(app=create_gateway(parts))
+    async with httpx.AsyncClient(transport=transport, base_url="http://argosy", timeout=60) as client:
+        yield client
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(
     installation: TritonInstallation, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[httpx.AsyncClient]:
-    async with calling(installation, tmp_path_factory.mktemp("kserve")) as ready:
+    folder = tmp_path_factory.mktemp("kserve")
+    entries = [echo_anything(folder), echo_tensors(folder), echo_chat(folder), repeater(folder)]
+    async with serving(installation, folder / "run", entries) as served, calling(served, entries) as ready:
         yield ready
 
 

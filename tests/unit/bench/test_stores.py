@@ -72,3 +72,10 @@ def test_echo_entry_is_a_language_model(tmp_path: Path) -> None:
     entry = read_entry(write_echo(tmp_path, "echo"))
     assert (entry.spec.engine, entry.spec.task) == ("echo", Task.GENERATE)
     assert "decoupled: true" in (entry.directory / "config.pbtxt").read_text(encoding="utf-8")
+
+
+def test_echo_entry_has_a_chat_form_when_it_is_given_one(tmp_path: Path) -> None:
+    """The template is a file of the entry, where the gateway reads it."""
+    entry = read_entry(write_echo(tmp_path, "echo", chat_template="{{ messages }}"))
+    assert entry.spec.generate is not None
+    assert (entry.newest / str(entry.spec.generate.chat_template)).read_text(encoding="utf-8") == "{{ messages }}"

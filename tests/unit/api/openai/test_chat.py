@@ -135,6 +135,14 @@ async def test_a_stop_text_ends_the_answer(chat: httpx.AsyncClient) -> None:
     assert body["choices"][0]["finish_reason"] == "stop"
 
 
+async def test_sixteen_stop_texts_of_256_characters_are_taken(chat_server: Server, chat: httpx.AsyncClient) -> None:
+    """L5: the bounds themselves are allowed, and the engine gets every text."""
+    stops = [chr(ord("A") + number) * 256 for number in range(16)]
+    assert (await ask(chat, stop=stops)).status_code == 200
+    sent = json.loads(chat_server.client.calls[-1].inputs["sampling_parameters"].item())
+    assert sent["stop"] == stops
+
+
 async def test_text_parts_are_joined(chat: httpx.AsyncClient) -> None:
     """List content is taken as one text; `developer` is the template's `system`."""
     messages = [
