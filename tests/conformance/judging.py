@@ -6,6 +6,8 @@ import ast
 import json
 import os
 import subprocess
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +25,14 @@ class Judge:
         environment: directory below `.work/judges`, and its locked requirements `requirements/judges-<name>.txt`.
         client: the distribution that judges.
         title: what of it, in words.
+        keyed: whether it wants a server whose callers need keys.
     """
 
     module: str
     environment: str
     client: str
     title: str
+    keyed: bool = False
 
     @property
     def python(self) -> Path:
@@ -59,8 +63,9 @@ COMPLETIONS = Judge("langchain_completions", "clients", _LANGCHAIN, "completions
 LLAMA_INDEX = Judge("llama_index_clients", "clients", "llama-index-llms-nvidia", "language model, embeddings, ranking")
 AIPERF = Judge("aiperf_profiles", "aiperf", "aiperf", "endpoint types")
 SCHEMATHESIS = Judge("schemathesis_routes", "clients", "schemathesis", "every route of `/openapi.json`")
+ROLES = Judge("schemathesis_roles", "clients", "schemathesis", "every route, by who asks", keyed=True)
 
-EVERY_JUDGE = (CHAT, TOOLS, STRUCTURED, RETRIEVAL, COMPLETIONS, LLAMA_INDEX, AIPERF, SCHEMATHESIS)
+EVERY_JUDGE = (CHAT, TOOLS, STRUCTURED, RETRIEVAL, COMPLETIONS, LLAMA_INDEX, AIPERF, SCHEMATHESIS, ROLES)
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,18 @@ class Verdict:
 
 
 class Court:
-    """Asks each judge once about the server at one address, and remembers what it said."""
+    """Asks each judge once about a server, and remembers what it said.
 
-    def __init__(self, root: str, log: Path) -> None:
+    Args:
+        root: address of the server.
+        log: folder for what the judges print.
+        keyed: runs a server whose callers need keys, for the judges that want one.
+    """
+
+    def __init__(self, root: str, log: Path, keyed: Callable[[], AbstractContextManager[str]] | None = None) -> None:
         self._root = root
         self._log = log
+        self._keyed = keyed
         self._heard: dict[Judge, dict[str, Verdict]] = {}
 
     def verdict(self, judge: Judge, check: str) -> Verdict:
@@ -98,9 +110,9 @@ class Court:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("NVIDIA_")}
         # What a client would tell its makers stays here.
         environment |= {"DO_NOT_TRACK": "1", "NVIDIA_USAGE_TELEMETRY_ENABLED": "false", "LANGSMITH_TRACING": "false"}
-        with self._said_at(judge).open("wb") as said:
+        with self._said_at(judge).open("wb") as said, self._server(judge) as root:
             run = subprocess.run(
-                [str(judge.python), "-m", f"tests.conformance.judges.{judge.module}", self._root],
+                [str(judge.python), "-m", f"tests.conformance.judges.{judge.module}", root],
                 cwd=ROOT,
                 env=environment,
                 stdout=subprocess.PIPE,
@@ -110,6 +122,12 @@ class Court:
             )
         lines = [json.loads(line) for line in run.stdout.splitlines() if line.startswith(b"{")]
         return {line["name"]: Verdict(line["outcome"], line["detail"]) for line in lines}
+
+    def _server(self, judge: Judge) -> AbstractContextManager[str]:
+        if not judge.keyed:
+            return nullcontext(self._root)
+        assert self._keyed is not None, f"{judge.module} wants a server with keys"
+        return self._keyed()
 
     def _said_at(self, judge: Judge) -> Path:
         return self._log / f"{judge.module}.log"

@@ -9,11 +9,13 @@ from types import ModuleType
 
 import pytest
 
-from argosy.api.http.bodies import Disposition
+from argosy.api.http.bodies import Disposition, FieldFact
+from tests.conformance.expectation import expected
 from tests.conformance.judges import checking
 from tests.conformance.judging import CHAT, EVERY_JUDGE, JUDGES, Court, Judge, Verdict, demand
+from tests.conformance.official import Outcomes, TestName
 from tests.conformance.test_written_conformance import every_route
-from tests.conformance.written_conformance import document, facts
+from tests.conformance.written_conformance import document
 
 
 def check_good(root: str) -> None:
@@ -107,17 +109,68 @@ def test_what_fails_is_demanded() -> None:
         demand(Verdict("fails", "nothing at"))
 
 
-async def test_the_page_tells_of_fields_as_their_reader_does(tmp_path: Path) -> None:
+async def test_the_page_tells_of_fields_as_their_routes_do(tmp_path: Path) -> None:
     """Supported, refused with its reason, depending on the engine, ignored; for every route with a body."""
-    routes = await every_route(tmp_path / "gateway")
-    found = {spec.path: {fact.name: fact for fact in facts(spec)} for spec in routes if spec.body is not None}
+    routes, documentation = await every_route(tmp_path / "gateway")
+    found = {spec.path: {fact.name: fact for fact in spec.fields} for spec in routes}
     chat = found["/v1/chat/completions"]
     assert chat["messages"].disposition is Disposition.SUPPORTED
     assert chat["min_p"].disposition is Disposition.DEPENDS
     assert chat["store"].disposition is Disposition.IGNORED
     assert chat["best_of"].disposition is Disposition.REFUSED
+    assert chat["structured_outputs.structural_tag"].disposition is Disposition.REFUSED
+    assert found["/v1/embeddings"]["modality"].disposition is Disposition.REFUSED
     assert found["/v2/repository/index"].keys() == {"ready"}
-    page = document(routes, {"ModelInfer": True, "TraceSetting": False}, [(CHAT, {"check_invoke": Verdict("fails")})])
+    page = document(
+        routes,
+        documentation,
+        {"ModelInfer": True, "TraceSetting": False},
+        [(CHAT, {"check_invoke": Verdict("fails")})],
+        {TestName("test_openai_client", "test_chat"): Verdict("passes")},
+    )
     assert f"| `best_of` | refused | {chat['best_of'].note} |" in page
     assert "| An answer has text, role, token counts and a reason to end. | fails |" in page
+    assert "| chat | Message, reason and usage are where the client looks for them. | passes |" in page
+    assert "| chat streamed | The deltas join to the answer. | not heard |" in page
     assert "UNIMPLEMENTED, for the reasons above: `TraceSetting`." in page
+    assert "| `GET /openapi.json` |" in page
+
+
+def test_one_failure_among_a_tests_parameters_or_phases_is_its_outcome() -> None:
+    """Whatever comes before and after; a test that is skipped has not passed."""
+    test, other = TestName("module", "test_it"), TestName("module", "test_that")
+    outcomes = Outcomes()
+    for outcome in ("passed", "failed", "passed"):
+        outcomes.note(test, outcome)
+    for outcome in ("passed", "skipped"):
+        outcomes.note(other, outcome)
+    found = outcomes.of([test, other, TestName("module", "test_more")])
+    assert {test: verdict.outcome for test, verdict in found.items()} == {test: "fails", other: "fails"}
+
+
+FACTS = (
+    FieldFact("a", Disposition.SUPPORTED),
+    FieldFact("b", Disposition.DEPENDS),
+    FieldFact("b.c", Disposition.DEPENDS),
+    FieldFact("d", Disposition.REFUSED),
+    FieldFact("d.e*", Disposition.REFUSED),
+    FieldFact("f[].g", Disposition.IGNORED),
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "lacking", "refused", "ignored"),
+    [
+        ({"a": 1, "b": {"c": 1}}, "", set(), set()),
+        ({"a": 1, "b": {"c": 1}}, "b.c", {"b.c"}, set()),
+        ({"a": 1, "d": {}}, "", {"d"}, set()),
+        ({"d": {"end": 1}}, "", {"d.e*"}, set()),
+        ({"f": [{"h": 1}, {"g": 1}], "d": None}, "", set(), {"f[].g"}),
+    ],
+)
+def test_what_comes_of_a_request_follows_from_its_fields(
+    body: dict[str, object], lacking: str, refused: set[str], ignored: set[str]
+) -> None:
+    """What is inside of a refused field counts in its stead; null is nothing."""
+    meant = expected(body, FACTS, lacking)
+    assert (meant.refused, meant.ignored) == (refused, ignored)

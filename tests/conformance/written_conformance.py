@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import ast
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-from argosy.api.http.bodies import BodyReader, Disposition, FieldFact
+from argosy.api.http import single
+from argosy.api.http.bodies import FieldFact
 from argosy.api.http.routes import RouteSpec
 from argosy.engines.contract import Feature
 from argosy.engines.registry import ENGINES
+from tests.conformance.absent import ABSENT
 from tests.conformance.judging import ROOT, Judge, Verdict
-from tests.conformance.refused import ABSENT, INNER
+from tests.conformance.official import TestName, sentences
 
 DOCUMENT = ROOT / "docs" / "conformance.md"
 SCENARIOS = Path(__file__).with_name("triton_scenarios.json")
-OFFICIAL = ("test_openai_client", "test_openai_features", "test_openai_errors")
-"""Tests by the official `openai` client."""
 
-_DEPTH = 3
+DOCUMENTATION: Mapping[str, str] = {
+    "/openapi.json": "The OpenAPI document of these routes",
+    "/docs": "A page to read it and to try the routes",
+    "/docs/oauth2-redirect": "Where that page would come back to from a sign-in",
+}
+"""Routes of the web framework's own, with what they do."""
 
 FEATURES: Mapping[Feature, str] = {
     Feature.LOGPROBS: "log-probabilities of the answer's tokens",
@@ -38,36 +41,42 @@ Which clients were tried and what each found, which routes there are and what be
 This page is written by `make conformance` and checked by `make test`: it is wrong nowhere, or the tests fail.
 
 - **supported**: does what the dialect says.
-- **refused**: 400 (or what the dialect has for it) naming the field, with the reason given here. Values that ask for
+- **refused**: 400 (or what the dialect has for it) naming the field, for the reason given here. Values that ask for
   nothing are taken.
-- **engine-dependent**: works where the model or its engine can; else refused the same way.
+- **engine-dependent**: works where the model or its engine can; else refused the same way, unless said otherwise here.
 - **ignored**: changes no answer here; the reply's header `x-argosy-warning` names it.
 
-Fields that are not listed are unknown: they change nothing, and the reply's header `x-argosy-warning` names them.
+Fields that are not listed are unknown: they change nothing, and the reply's header `x-argosy-warning` names them. It
+does not name those in the objects of a list, such as `messages[].colour`. `a.b` is the field `b` inside of the object
+`a`, `a[].b` that of every object of the list `a`, and `*` any further characters.
 """
 
 
 def document(
     routes: Sequence[RouteSpec],
+    documentation: Sequence[str],
     methods: Mapping[str, bool],
     verdicts: Iterable[tuple[Judge, Mapping[str, Verdict]]],
+    official: Mapping[TestName, Verdict],
 ) -> str:
     """The page.
 
     Args:
         routes: every route of the gateway.
+        documentation: paths of the web framework's own routes.
         methods: whether each method of the gRPC service is there.
         verdicts: what each judge found.
+        official: what came of the tests by OpenAI's own client.
     """
     heard = list(verdicts)
     parts = [
         _HEAD,
-        _routes(routes),
+        _routes(routes, documentation),
         _grpc(methods),
         _fields(routes),
         _engines(),
         _judges(heard),
-        _official(),
+        _official(official),
         _scenarios(),
     ]
     return "\n".join(part.strip() + "\n" for part in parts)
@@ -78,20 +87,26 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def _routes(routes: Sequence[RouteSpec]) -> str:
-    rows = [(f"`{spec.method} {spec.path}`", spec.tag, spec.summary) for spec in routes]
+def _routes(routes: Sequence[RouteSpec], documentation: Sequence[str]) -> str:
+    rows = [(f"`{spec.method} {spec.path}`", spec.tag, spec.summary, _below(spec.path)) for spec in routes]
+    rows += [(f"`GET {path}`", "", DOCUMENTATION[path], _below(path)) for path in documentation]
     absent = [(f"`{path}`", reason) for path, reason in ABSENT.items()]
     return f"""
 ## Routes
 
-Every route is there again below `/m/<model>`, which behaves as a server of that model alone.
+Some are there again below `/m/<model>`, which behaves as a server of that model alone. Health needs no key on a server
+that has keys, everything else does; the repository's and the management routes need an operator's.
 
-{_table(("route", "dialect", "what it does"), rows)}
+{_table(("route", "dialect", "what it does", "below `/m/<model>`"), rows)}
 
 Not there, and 404:
 
 {_table(("route", "why"), absent)}
 """
+
+
+def _below(path: str) -> str:
+    return "yes" if single.split(f"{single.PREFIX}model{path}") else "no"
 
 
 def _grpc(methods: Mapping[str, bool]) -> str:
@@ -102,6 +117,7 @@ def _grpc(methods: Mapping[str, bool]) -> str:
 
 `inference.GRPCInferenceService` has {there}.
 UNIMPLEMENTED, for the reasons above: {absent}.
+Requests have the parameters of the REST routes, those about binary data apart: tensors are always binary.
 """
 
 
@@ -113,34 +129,14 @@ def _fields(routes: Sequence[RouteSpec]) -> str:
     for (said, found), group in groupby(alike, key=_reading):
         names = ", ".join(f"`{spec.path}`" for spec in group)
         rows = [(f"`{fact.name}`", fact.disposition.value, fact.note) for fact in found]
-        sections.append("\n\n".join([f"### {names}", *said, _table(("field", "is", "because"), rows)]))
-    inner = [(f"`{one.path}`", f"`{one.field}`", one.reason) for one in INNER]
-    sections.append(f"### Refused inside of fields\n\n{_table(('route', 'field', 'because'), inner)}")
+        sections.append("\n\n".join([f"### {names}", *said, _table(("field", "is", "what to know"), rows)]))
     return "\n\n".join(sections)
 
 
-def _reading(spec: RouteSpec) -> tuple[list[str], list[FieldFact]]:
+def _reading(spec: RouteSpec) -> tuple[list[str], tuple[FieldFact, ...]]:
     """What a body is, where its struct says more than that it is one, and its fields."""
     said = " ".join((spec.body.__doc__ or "").split()) if spec.body else ""
-    return [said] if said != "The request." else [], facts(spec)
-
-
-def facts(spec: RouteSpec) -> list[FieldFact]:
-    """What becomes of each field of a route's body: by its reader, or by its struct where it has none."""
-    for reader in _readers(getattr(spec.endpoint, "__self__", None), _DEPTH):
-        if reader.kind is spec.body:
-            return reader.fields()
-    assert spec.body is not None
-    return [FieldFact(name, Disposition.SUPPORTED) for name in sorted(spec.body.__struct_encode_fields__)]
-
-
-def _readers(owner: Any, depth: int) -> Iterator[BodyReader[Any]]:
-    """The readers that the owner of an endpoint holds, itself or through what it is made of."""
-    if isinstance(owner, BodyReader):
-        yield owner
-    elif depth and type(owner).__module__.startswith("argosy.api"):
-        for part in vars(owner).values() if hasattr(owner, "__dict__") else ():
-            yield from _readers(part, depth - 1)
+    return [said] if said != "The request." else [], spec.fields
 
 
 def _engines() -> str:
@@ -175,28 +171,18 @@ def _outcome(verdict: Verdict | None) -> str:
     return f"differs: {verdict.detail}" if verdict.outcome == "differs" else verdict.outcome
 
 
-def _official() -> str:
+def _official(outcomes: Mapping[TestName, Verdict]) -> str:
     lines = (ROOT / "requirements" / "dev.txt").read_text().splitlines()
     (version,) = [line.split()[0].partition("==")[2] for line in lines if line.startswith("openai==")]
-    rows = [row for module in OFFICIAL for row in _tests(module)]
+    rows = [
+        (test.name.removeprefix("test_").replace("_", " "), sentence, _outcome(outcomes.get(test)))
+        for test, sentence in sentences().items()
+    ]
     return f"""
 ### openai {version}
 
-Each line is a test that passes.
-
-{_table(("test", "what passes"), rows)}
+{_table(("test", "what it demands", "outcome"), rows)}
 """
-
-
-def _tests(module: str) -> list[tuple[str, str]]:
-    """Name and sentence of each test of a module."""
-    tree = ast.parse(Path(__file__).with_name(f"{module}.py").read_text())
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef
-    tests = [node for node in tree.body if isinstance(node, kinds) and node.name.startswith("test_")]
-    return [
-        (node.name.removeprefix("test_").replace("_", " "), " ".join((ast.get_docstring(node) or "").split()))
-        for node in tests
-    ]
 
 
 def _scenarios() -> str:

@@ -1,4 +1,4 @@
-"""schemathesis makes requests from `/openapi.json`, valid and not, for every route.
+"""H9: schemathesis makes requests from `/openapi.json`, valid and not, for every route.
 
 Random strings name no model, so most requests of the document as it is published end early. The other checks use a
 copy in which names are those of served models and answers are short. In every copy deadlines are long enough to be
@@ -67,9 +67,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 """A body that each route takes."""
 
 
-def published(root: str) -> dict[str, Any]:
-    """The document."""
-    with urllib.request.urlopen(f"{root}/openapi.json", timeout=60) as reply:  # noqa: S310 - our own address
+def published(root: str, key: str = "") -> dict[str, Any]:
+    """The document, asked for with the key where there is one."""
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    request = urllib.request.Request(f"{root}/openapi.json", headers=headers)  # noqa: S310 - our own address
+    with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
         found: dict[str, Any] = json.load(reply)
     return found
 
@@ -94,15 +96,20 @@ def adapted(root: str, tag: str) -> dict[str, Any]:
         if tag not in operation["tags"] or path in LOADED:
             del document["paths"][path][method]
             continue
-        for parameter in operation.get("parameters", ()):
-            _narrow(parameter, path)
-        for media, content in operation.get("requestBody", {}).get("content", {}).items():
-            if media == "application/json":
-                content["example"] = EXAMPLES[path]
-                _name_models(document, content["schema"], EXAMPLES[path])
+        reach(document, path, operation)
     document["paths"] = {path: methods for path, methods in document["paths"].items() if methods}
     assert document["paths"], f"no route has the tag {tag!r}"
     return document
+
+
+def reach(document: dict[str, Any], path: str, operation: dict[str, Any]) -> None:
+    """Give an operation names, limits and an example that reach a model."""
+    for parameter in operation.get("parameters", ()):
+        _narrow(parameter, path)
+    for media, content in operation.get("requestBody", {}).get("content", {}).items():
+        if media == "application/json":
+            content["example"] = EXAMPLES[path]
+            _name_models(document, content["schema"], EXAMPLES[path])
 
 
 def _narrow(parameter: dict[str, Any], path: str) -> None:
@@ -123,14 +130,25 @@ def _name_models(document: dict[str, Any], schema: dict[str, Any], example: dict
         properties[limit] = {"type": "integer", "minimum": 1, "maximum": 16}
 
 
-def tried(root: str, document: dict[str, Any], examples: int) -> dict[str, Any]:
-    """schemathesis' report on a document, in which it found nothing wrong; the requests are the same every time."""
+def tried(
+    root: str, document: dict[str, Any], examples: int, *, phases: str = "examples,coverage,fuzzing", key: str = ""
+) -> dict[str, Any]:
+    """schemathesis' report on a document, in which it found nothing wrong; the requests are the same every time.
+
+    Args:
+        root: the server.
+        document: what is tried.
+        examples: random requests for each operation.
+        phases: the ways in which requests are made.
+        key: sent with every request; empty sends none.
+    """
     with tempfile.TemporaryDirectory(prefix="argosy-schemathesis-") as folder:
         place = Path(folder)
         (place / "openapi.json").write_text(json.dumps(document))
         (place / "schemathesis.toml").write_text(CONFIGURATION)
         command = [str(SCHEMATHESIS), "run", "openapi.json", "--url", root, "--checks", ",".join(RULES)]
-        command += ["--phases", "examples,coverage,fuzzing", "--mode", "all", "--max-examples", str(examples)]
+        command += ["--phases", phases, "--mode", "all", "--max-examples", str(examples)]
+        command += ["--header", f"Authorization: Bearer {key}"] if key else []
         command += ["--generation-deterministic", "--workers", "1", "--request-timeout", "60", "--no-color"]
         command += ["--continue-on-failure", "--report", "json", "--report-json-path", "report.json"]
         run = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=110, check=False)
@@ -183,6 +201,11 @@ def check_kserve_routes(root: str) -> None:
     reached(tried(root, adapted(root, "KServe v2"), 8))
 
 
+def check_management_routes(root: str) -> None:
+    """The management routes with served models."""
+    reached(tried(root, adapted(root, "Management"), 12))
+
+
 def check_loading_and_unloading(root: str) -> None:
     """A served model is loaded and unloaded, in any order; afterwards it is back."""
     document = published(root)
@@ -222,7 +245,7 @@ def check_no_route_left_out(root: str) -> None:
     """Every route has one of the dialects above, and every body an example."""
     document = published(root)
     tags = {tag for _, _, operation in operations(document) for tag in operation["tags"]}
-    assert tags == {"OpenAI", "NIM", "Rerank", "KServe v2"}, tags
+    assert tags == {"OpenAI", "NIM", "Rerank", "KServe v2", "Management"}, tags
     bodies = {path for path, _, operation in operations(document) if "requestBody" in operation}
     assert bodies == EXAMPLES.keys() & bodies, bodies - EXAMPLES.keys()
 

@@ -21,6 +21,8 @@ _UNKNOWN_MODEL = "Request for unknown model"
 class KServeErrors:
     """One sentence that names the field; status and request id are in the head of the reply."""
 
+    media_type = b"application/json"
+
     def body(self, error: core.ArgosyError, status: int, request_id: str) -> bytes:  # noqa: ARG002
         """The sentence as JSON."""
         return orjson.dumps({"error": sentence(error)})

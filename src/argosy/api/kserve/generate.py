@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
+from argosy.api.http.bodies import Disposition, FieldFact
 from argosy.api.http.events import EventStream
 from argosy.api.http.exchange import Exchange
 from argosy.api.kserve.generate_call import GenerateCall, Identity
-from argosy.api.kserve.generation import LanguageModels
+from argosy.api.kserve.generation import LanguageModels, generation_facts
 from argosy.api.kserve.naming import ModelPaths, naming_version
 from argosy.api.kserve.parameters import read_parameters
 from argosy.api.kserve.replies import flat_answer
@@ -33,6 +34,11 @@ class GenerateRoutes:
         self._paths = paths
         self._tensors = tensors
         self._language = language
+
+    def fields(self) -> list[FieldFact]:
+        """What becomes of each request field."""
+        common = [FieldFact(name, Disposition.SUPPORTED) for name in ("id", "parameters")]
+        return sorted([*common, *generation_facts()], key=lambda fact: fact.name)
 
     async def create(self, exchange: Exchange) -> None:
         """One answer."""

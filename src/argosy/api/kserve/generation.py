@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from argosy.api.http.bodies import parse
+from argosy.api.http.bodies import Disposition, FieldFact, Refusal, parse
 from argosy.api.http.exchange import Exchange
 from argosy.api.kserve.elements import encode_elements
 from argosy.api.kserve.generate_call import GenerateCall
@@ -23,7 +23,7 @@ from argosy.api.kserve.naming import naming_version
 from argosy.api.kserve.replies import to_json
 from argosy.core.errors import InvalidRequest, UnsupportedParameter
 from argosy.core.tensors import Tensor
-from argosy.engines.contract import Chunk, GenerationRequest, Sampling
+from argosy.engines.contract import Chunk, Constraint, Feature, GenerationRequest, Sampling
 from argosy.runtime.requests import decode_generation, encode_chunk
 from argosy.server.catalog.catalog import ServedModel
 from argosy.server.dataplane.generate import Generator
@@ -32,15 +32,16 @@ from argosy.server.dataplane.infer import TensorInference
 _PROMPTS = ("text_input", "input_ids")
 _SAMPLING = "sampling_parameters"
 _SAMPLING_FIELDS = frozenset(field.name for field in fields(Sampling))
+_EITHER = (True, False, None)
 # Fields of Triton's vLLM backend that ask for what is done here anyway, or for nothing.
-_GRANTED: Mapping[str, tuple[Any, ...]] = {
-    "stream": (True, False, None),
-    "streaming": (True, False, None),
-    "exclude_input_in_output": (True, None),
-    "return_finish_reason": (True, False, None),
-    "return_num_input_tokens": (True, False, None),
-    "return_num_output_tokens": (True, False, None),
-    "return_cumulative_logprob": (False, None),
+_GRANTED: Mapping[str, Refusal] = {
+    "stream": Refusal(_EITHER, "taken; the route decides"),
+    "streaming": Refusal(_EITHER, "taken; the route decides"),
+    "exclude_input_in_output": Refusal((True, None), "Only true: the answer never repeats its prompt."),
+    "return_finish_reason": Refusal(_EITHER, "taken; the reason is always told"),
+    "return_num_input_tokens": Refusal(_EITHER, "taken; the number is always told"),
+    "return_num_output_tokens": Refusal(_EITHER, "taken; the number is always told"),
+    "return_cumulative_logprob": Refusal((False, None), "Add up what 'logprobs' tells."),
 }
 _encode = msgspec.json.Encoder().encode
 
@@ -116,6 +117,25 @@ class LanguageModels:
         return head, chunks()
 
 
+def generation_facts() -> list[FieldFact]:
+    """What becomes of each member of a body that is for a language model, `id` and `parameters` apart."""
+    features = {feature.value for feature in Feature}
+    constraint = [f"constraint.{field.name}" for field in fields(Constraint)]
+    facts = [
+        FieldFact("text_input", Disposition.SUPPORTED, "one text"),
+        FieldFact("input_ids", Disposition.SUPPORTED, "in place of `text_input`"),
+        FieldFact(_SAMPLING, Disposition.SUPPORTED, "an object, or its JSON as text"),
+    ]
+    for name in (*_SAMPLING_FIELDS, *constraint):
+        feature = name.partition(".")[0]
+        needs = f"needs an engine with the feature {feature}" if feature in features else ""
+        facts.append(FieldFact(f"{_SAMPLING}.{name}", Disposition.DEPENDS if needs else Disposition.SUPPORTED, needs))
+    for name, refusal in _GRANTED.items():
+        whole = refusal.harmless == _EITHER
+        facts.append(FieldFact(name, Disposition.SUPPORTED if whole else Disposition.REFUSED, refusal.reason))
+    return facts
+
+
 def read_generation(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[GenerationRequest, list[str]]:
     """The generation that the members of a body spell, and the names of those that mean nothing.
 
@@ -133,7 +153,7 @@ def read_generation(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> 
             if value is not None:
                 sampling[name] = value
         elif name in _GRANTED:
-            if not any(value is granted for granted in _GRANTED[name]):
+            if not any(value is granted for granted in _GRANTED[name].harmless):
                 raise UnsupportedParameter(f"'{name}' cannot be {value!r:.32} here. Leave it out.", param=name)
         elif name not in (*_PROMPTS, _SAMPLING):
             unknown.append(name)

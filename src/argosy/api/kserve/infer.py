@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from argosy.api.http.bodies import FieldFact
 from argosy.api.http.exchange import Exchange
 from argosy.api.kserve.naming import ModelPaths, naming_version
 from argosy.api.kserve.replies import encode_answer
@@ -26,6 +27,10 @@ class InferRoute:
         self._paths = paths
         self._tensors = tensors
         self._reader = InferReader()
+
+    def fields(self) -> list[FieldFact]:
+        """What becomes of each request field."""
+        return self._reader.fields()
 
     async def create(self, exchange: Exchange) -> None:
         """One request, one answer."""

@@ -85,7 +85,11 @@ class InferReply(msgspec.Struct, frozen=True):
 
 
 class GenerateBody(msgspec.Struct, frozen=True):
-    """Inputs of the model by name, sampling fields and parameters, side by side or inside of `parameters`."""
+    """Inputs of the model by name and parameters, side by side or inside of `parameters`.
+
+    Language models take the fields below, those of `sampling_parameters` also without it, and warn of others. Other
+    models take their inputs by name and whatever else there is as request parameters, as `infer` does.
+    """
 
     text_input: str | None = None
     id: str | int | None = None

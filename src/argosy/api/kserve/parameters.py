@@ -16,6 +16,23 @@ _LONGEST_NAME = 256
 _RESERVED = "triton_"
 _UNSIGNED = 1 << 64
 _SIGNED = 1 << 63
+_PASSED = "models without it take no notice"
+_SEQUENCE = f"needs a model with sequence batching; {_PASSED}"
+_READS = "needs a model that reads text; others take no notice"
+DEPENDS: Mapping[str, str] = {
+    "priority": f"needs a model with priority levels; {_PASSED}",
+    "timeout": f"microseconds; needs a model whose queue policy allows requests a timeout; {_PASSED}",
+    "sequence_id": _SEQUENCE,
+    "sequence_start": _SEQUENCE,
+    "sequence_end": _SEQUENCE,
+    "truncate": _READS,
+    "input_type": _READS,
+}
+"""Request parameters that are more than a name between a client and a model of its own."""
+
+REFUSED: Mapping[str, str] = {f"{_RESERVED}*": "These names are the runtime's own."}
+"""Names of request parameters that are reserved."""
+
 _FLAGS = ("sequence_start", "sequence_end")
 _COUNTS = ("priority", "timeout")
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from argosy.api.http.bodies import BodyReader, T
+import msgspec
+
+from argosy.api.http.bodies import BodyReader, FieldFact, T
 from argosy.api.http.exchange import Exchange
 from argosy.api.kserve.messages import IndexBody, LoadBody, UnloadBody
 from argosy.api.kserve.replies import to_json
@@ -17,6 +19,15 @@ from argosy.core.errors import InvalidRequest, ModelLoadFailed, ModelNotFound, P
 from argosy.server.control.repository import ModelRepository
 
 _DONE = b"{}"
+_LOAD_REFUSED = {
+    "parameters": "A model is loaded as it lies in the model store.",
+    "parameters.config": "A model's configuration is never a client's.",
+    "parameters.file:*": "A model's files, which may be code, are never a client's.",
+}
+_UNLOAD_REFUSED = {
+    "parameters": "A model is unloaded by its name, and nothing else goes with it.",
+    "parameters.unload_dependents": "Unload each model by its name.",
+}
 
 
 class RepositoryRoutes:
@@ -29,8 +40,14 @@ class RepositoryRoutes:
     def __init__(self, repository: ModelRepository | None) -> None:
         self._repository = repository
         self._index = BodyReader(IndexBody)
-        self._load = BodyReader(LoadBody)
-        self._unload = BodyReader(UnloadBody)
+        self._load = BodyReader(LoadBody, refused=_LOAD_REFUSED)
+        self._unload = BodyReader(UnloadBody, refused=_UNLOAD_REFUSED)
+
+    def fields(self, kind: type[msgspec.Struct]) -> list[FieldFact]:
+        """What becomes of each request field of the body of that kind."""
+        readers: tuple[BodyReader[Any], ...] = (self._index, self._load, self._unload)
+        (reader,) = (reader for reader in readers if reader.kind is kind)
+        return reader.fields()
 
     async def index(self, exchange: Exchange) -> None:
         """Every model known, or every model that is ready."""

@@ -12,16 +12,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from argosy.api.http.bodies import BodyReader
+from argosy.api.http.bodies import BodyReader, FieldFact
 from argosy.api.kserve.elements import encode_elements, flatten
 from argosy.api.kserve.messages import DATATYPE_NAMES, InferBody, InferInputBody, InferOutputBody, InputParameters
-from argosy.api.kserve.parameters import read_parameters
+from argosy.api.kserve.parameters import DEPENDS, REFUSED, read_parameters
 from argosy.api.kserve.values import shape_of
 from argosy.core.errors import InvalidRequest, UnsupportedParameter
 from argosy.core.tensors import RawTensor, check_raw, element_count, raw_dtype
 from argosy.runtime.contract import Parameter
 
 LENGTH_HEADER = "inference-header-content-length"
+_NO_SHARED_MEMORY = "A client must not open the server's memory; send and ask for binary data."
+_REFUSED = {
+    "inputs[].parameters.shared_memory_region": _NO_SHARED_MEMORY,
+    "outputs[].parameters.shared_memory_region": _NO_SHARED_MEMORY,
+    **{f"parameters.{name}": why for name, why in REFUSED.items()},
+}
+_DEPENDS = {f"parameters.{name}": why for name, why in DEPENDS.items()}
+_NOTES = {
+    "parameters": "what is not listed goes to the model",
+    "parameters.binary_data_output": "for outputs that are not named, or name no `binary_data`",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,11 @@ class InferReader:
     """Understands bodies that hold JSON; holds nothing of any of them."""
 
     def __init__(self) -> None:
-        self._reader = BodyReader(InferBody)
+        self._reader = BodyReader(InferBody, refused=_REFUSED, depends=_DEPENDS, notes=_NOTES)
+
+    def fields(self) -> list[FieldFact]:
+        """What becomes of each request field."""
+        return self._reader.fields()
 
     def read(self, body: bytes, header: bytes | None) -> InferCall:
         """What a body asks for. Binary tensors stay where they are: views of the body.

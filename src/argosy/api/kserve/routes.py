@@ -5,10 +5,12 @@ There are none for shared memory, logging and trace settings: they would open th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import msgspec
 
+from argosy.api.http.bodies import FieldFact
 from argosy.api.http.routes import Endpoint, RouteSpec
 from argosy.api.kserve import messages
 from argosy.api.kserve.errors import ERRORS, KServeError
@@ -56,7 +58,7 @@ class KServeRoutes:
 
     def routes(self) -> list[RouteSpec]:
         """All of them."""
-        server, repository = self._server, self._repository
+        server = self._server
         return [
             *self._calls(),
             _get("/v2/health/live", server.live, "Whether the process answers", messages.ServerLive),
@@ -66,19 +68,56 @@ class KServeRoutes:
                 "/v2/models/stats", self._models.all_statistics, "Statistics of every model", messages.ModelStatistics
             ),
             *self._questions(),
-            _order("/index", repository.index, "List the models", messages.IndexEntry, messages.IndexBody, many=True),
-            _order("/models/{model}/load", repository.load, "Load a model", messages.Done, messages.LoadBody),
-            _order("/models/{model}/unload", repository.unload, "Unload a model", messages.Done, messages.UnloadBody),
+            *self._orders(),
         ]
+
+    def _orders(self) -> list[RouteSpec]:
+        """What operators say."""
+        orders = self._repository
+        index = self._order("/index", orders.index, "List the models", messages.IndexEntry, messages.IndexBody)
+        return [
+            replace(index, many=True),
+            self._order("/models/{model}/load", orders.load, "Load a model", messages.Done, messages.LoadBody),
+            self._order("/models/{model}/unload", orders.unload, "Unload a model", messages.Done, messages.UnloadBody),
+        ]
+
+    def _order(
+        self,
+        path: str,
+        endpoint: Endpoint,
+        summary: str,
+        reply: type[msgspec.Struct],
+        body: type[msgspec.Struct],
+    ) -> RouteSpec:
+        return RouteSpec(
+            "POST",
+            f"{_REPOSITORY}{path}",
+            endpoint,
+            summary,
+            _TAG,
+            ERRORS,
+            reply,
+            body,
+            optional_body=True,
+            error=KServeError,
+            fields=tuple(self._repository.fields(body)),
+        )
 
     def _calls(self) -> list[RouteSpec]:
         """What makes a model work."""
-        infer, generate, body = self._infer.create, self._generate, messages.GenerateBody
-        calls = [
-            _call("/infer", infer, "Tensors to tensors", messages.InferBody, messages.InferReply, binary=True),
-            _call("/generate", generate.create, "Values to values", body, messages.GenerateReply),
-            _call("/generate_stream", generate.stream, "Values to a stream of values", body, "text/event-stream"),
-        ]
+        infer, generate, body = self._infer, self._generate, messages.GenerateBody
+        whole = _call("/generate", generate.create, "Values to values", body, messages.GenerateReply, generate.fields())
+        pieces = replace(
+            whole,
+            path="/generate_stream",
+            endpoint=generate.stream,
+            summary="Values to a stream of values",
+            reply="text/event-stream",
+        )
+        tensors = _call(
+            "/infer", infer.create, "Tensors to tensors", messages.InferBody, messages.InferReply, infer.fields()
+        )
+        calls = (replace(tensors, binary=True), whole, pieces)
         return [replace(call, path=f"{base}{call.path}") for base in (_MODEL, _VERSION) for call in calls]
 
     def _questions(self) -> list[RouteSpec]:
@@ -106,32 +145,8 @@ def _call(
     endpoint: Endpoint,
     summary: str,
     body: type[msgspec.Struct],
-    reply: type[msgspec.Struct] | str,
-    *,
-    binary: bool = False,
-) -> RouteSpec:
-    return RouteSpec("POST", path, endpoint, summary, _TAG, ERRORS, reply, body, binary=binary, error=KServeError)
-
-
-def _order(
-    path: str,
-    endpoint: Endpoint,
-    summary: str,
     reply: type[msgspec.Struct],
-    body: type[msgspec.Struct],
-    *,
-    many: bool = False,
+    fields: Iterable[FieldFact],
 ) -> RouteSpec:
-    return RouteSpec(
-        "POST",
-        f"{_REPOSITORY}{path}",
-        endpoint,
-        summary,
-        _TAG,
-        ERRORS,
-        reply,
-        body,
-        many=many,
-        optional_body=True,
-        error=KServeError,
-    )
+    told = tuple(fields)
+    return RouteSpec("POST", path, endpoint, summary, _TAG, ERRORS, reply, body, error=KServeError, fields=told)

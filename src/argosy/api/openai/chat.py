@@ -13,13 +13,13 @@ from argosy.api.http.exchange import Exchange
 from argosy.api.openai.chat_answers import ChatEvents, Reading
 from argosy.api.openai.chunks import ChatChunks
 from argosy.api.openai.constraints import Wanted, checked, wanted, warning
-from argosy.api.openai.fields import DEPENDS, FIELDS, IGNORED, REFUSED, GenerationBody
+from argosy.api.openai.fields import DEPENDS, FIELDS, IGNORED, INNER_REFUSED, NOTES, REFUSED, GenerationBody
 from argosy.api.openai.generation import Odds, Tally, fan_out, sampling
-from argosy.api.openai.messages import Messages, plain
+from argosy.api.openai.messages import MESSAGE_DEPENDS, MESSAGE_REFUSED, Messages, plain
 from argosy.api.openai.replies import ChatCompletion, Usage, encode
 from argosy.api.openai.streaming import CountedEvents, Events, PlainEvents, stream_answer, whole_answers
 from argosy.api.openai.thinking import template_switches
-from argosy.api.openai.tools import ToolChoice, Tooling, Tools, tooling
+from argosy.api.openai.tools import TOOL_DEPENDS, ToolChoice, Tooling, Tools, tooling
 from argosy.core.errors import InvalidRequest
 from argosy.core.models import Task
 from argosy.engines.contract import Constraint, Sampling
@@ -35,7 +35,8 @@ _DEPENDS = {
     **DEPENDS,
     "logprobs": "needs an engine with the feature logprobs",
     "top_logprobs": "more than 0 needs an engine with the feature top_logprobs",
-    "tools": "needs a model with a tool parser",
+    **MESSAGE_DEPENDS,
+    **TOOL_DEPENDS,
     "tool_choice": "required and a named function need an engine with the feature constraint",
     "reasoning_effort": "needs a model with a reasoning parser",
     "chat_template_kwargs": "needs a model with a reasoning parser; enable_thinking and thinking only",
@@ -82,7 +83,14 @@ class ChatCompletions:
         self._catalog = catalog
         self._generator = generator
         self._templates = templates
-        self._reader = BodyReader(ChatBody, _REFUSED, depends=_DEPENDS, ignored=IGNORED)
+        self._reader = BodyReader(
+            ChatBody,
+            _REFUSED,
+            refused={**INNER_REFUSED, **MESSAGE_REFUSED},
+            depends=_DEPENDS,
+            ignored=IGNORED,
+            notes=NOTES,
+        )
 
     def fields(self) -> list[FieldFact]:
         """What becomes of each request field."""

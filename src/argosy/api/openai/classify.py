@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from argosy.api.http.bodies import BodyReader, FieldFact
 from argosy.api.http.exchange import Exchange
+from argosy.api.openai.fields import NOTES
 from argosy.api.openai.replies import ClassificationList, Classified, Usage, encode
 from argosy.core.errors import EngineError
 from argosy.core.models import Task
@@ -35,7 +36,7 @@ class ClassifyRoute:
     def __init__(self, catalog: Catalog, classifier: Classifier) -> None:
         self._catalog = catalog
         self._classifier = classifier
-        self._reader = BodyReader(ClassifyBody)
+        self._reader = BodyReader(ClassifyBody, notes=NOTES)
 
     def fields(self) -> list[FieldFact]:
         """What becomes of each request field."""

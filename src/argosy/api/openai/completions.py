@@ -12,7 +12,7 @@ from argosy.api.http.bodies import BodyReader, FieldFact, Refusal
 from argosy.api.http.exchange import Exchange
 from argosy.api.openai.chunks import TextChunks
 from argosy.api.openai.constraints import wanted, warning
-from argosy.api.openai.fields import DEPENDS, FIELDS, IGNORED, REFUSED, GenerationBody
+from argosy.api.openai.fields import DEPENDS, FIELDS, IGNORED, INNER_REFUSED, NOTES, REFUSED, GenerationBody
 from argosy.api.openai.generation import Odds, Tally, fan_out, sampling
 from argosy.api.openai.inputs import Inputs, check_token_lists, parse_inputs
 from argosy.api.openai.replies import TextCompletion, Usage, encode
@@ -39,6 +39,7 @@ _DEPENDS = {
     **DEPENDS,
     "logprobs": "0 needs an engine with the feature logprobs, more also one with top_logprobs",
 }
+_NOTES = {**NOTES, "echo": "not with 'logprobs', nor with prompts of token ids"}
 _PROMPT_SCHEMA = {
     "oneOf": [
         {"type": "string"},
@@ -63,7 +64,9 @@ class Completions:
     def __init__(self, catalog: Catalog, generator: Generator) -> None:
         self._catalog = catalog
         self._generator = generator
-        self._reader = BodyReader(CompletionBody, _REFUSED, depends=_DEPENDS, ignored=IGNORED)
+        self._reader = BodyReader(
+            CompletionBody, _REFUSED, refused=INNER_REFUSED, depends=_DEPENDS, ignored=IGNORED, notes=_NOTES
+        )
 
     def fields(self) -> list[FieldFact]:
         """What becomes of each request field."""

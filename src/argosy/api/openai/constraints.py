@@ -14,7 +14,7 @@ from typing import Any
 
 from argosy.api.http.bodies import parse
 from argosy.api.openai.features import require
-from argosy.api.openai.fields import GenerationBody, ResponseFormat
+from argosy.api.openai.fields import STRUCTURED_REFUSED, GenerationBody, ResponseFormat
 from argosy.core.errors import InvalidRequest, MalformedBody, UnsupportedParameter
 from argosy.engines.contract import Constraint, ConstraintKind, Feature
 from argosy.engines.text.constraints import MOST_BYTES, check_constraint, choice_grammar
@@ -22,7 +22,6 @@ from argosy.engines.text.relaxed import softened
 from argosy.server.catalog.catalog import ServedModel
 
 _ANY_OBJECT = {"type": "object"}
-_REFUSED = ("structural_tag", "whitespace_pattern", "disable_any_whitespace", "disable_additional_properties")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +90,10 @@ def _given(body: GenerationBody) -> Iterator[tuple[str, ConstraintKind, Any]]:
         yield from _guided(body.nvext, "nvext.")
     if body.structured_outputs is not None:
         ways = body.structured_outputs
-        for name in _REFUSED:
+        for name, reason in STRUCTURED_REFUSED.items():
             if getattr(ways, name):
                 field = f"structured_outputs.{name}"
-                raise UnsupportedParameter(f"'{field}' is not supported here. Leave it out.", param=field)
+                raise UnsupportedParameter(f"'{field}' is not supported here. {reason}", param=field)
         yield from _ways("structured_outputs.", ways.json, ways.choice, ways.regex, ways.grammar)
         if ways.json_object:
             yield "structured_outputs.json_object", ConstraintKind.JSON_SCHEMA, _ANY_OBJECT

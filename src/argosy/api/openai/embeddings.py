@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from argosy.api.http.bodies import BodyReader, FieldFact, Refusal
 from argosy.api.http.exchange import Exchange
+from argosy.api.openai.fields import NOTES
 from argosy.api.openai.inputs import check_token_lists, parse_inputs
 from argosy.core.errors import UnsupportedParameter
 from argosy.core.models import Task
@@ -20,6 +21,7 @@ from argosy.server.dataplane.embed import Embedder, Embeddings
 _MOST_INPUTS = 2048
 _FIELDS = {"text": "input", "token_ids": "input"}
 _UNSUPPORTED = {"embedding_type": Refusal((None, "float", ["float"]), "Vectors are float32.")}
+_TEXT_ONLY = {"modality": 'Text is all that is read; leave it out or send "text".'}
 _INPUT_SCHEMA = {
     "oneOf": [
         {"type": "string"},
@@ -49,7 +51,7 @@ class EmbeddingRoute:
     def __init__(self, catalog: Catalog, embedder: Embedder) -> None:
         self._catalog = catalog
         self._embedder = embedder
-        self._reader = BodyReader(EmbeddingBody, _UNSUPPORTED)
+        self._reader = BodyReader(EmbeddingBody, _UNSUPPORTED, refused=_TEXT_ONLY, notes=NOTES)
 
     def fields(self) -> list[FieldFact]:
         """What becomes of each request field."""

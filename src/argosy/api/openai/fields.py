@@ -53,9 +53,26 @@ DEPENDS: Mapping[str, str] = {
     "guided_regex": "needs an engine with the feature constraint",
     "guided_grammar": "needs an engine with the feature constraint",
     "structured_outputs": "needs an engine with the feature constraint",
-    "nvext": "its guided_* fields need an engine with the feature constraint",
+    **{
+        f"nvext.{field}": "needs an engine with the feature constraint"
+        for field in ("guided_json", "guided_choice", "guided_regex", "guided_grammar")
+    },
+    "response_format.json_schema.strict": "a schema is enforced whatever this says",
 }
 """Fields of both routes that not every model can honour."""
+
+NOTES: Mapping[str, str] = {"user": "taken; it changes no answer in the dialect either"}
+"""What to know of fields that are supported on every route that has them."""
+
+STRUCTURED_REFUSED: Mapping[str, str] = {
+    "structural_tag": "Use 'tools', or a schema.",
+    "whitespace_pattern": "The engine decides about white space; leave it out.",
+    "disable_any_whitespace": "The engine decides about white space; leave it out.",
+    "disable_additional_properties": 'Say "additionalProperties": false in the schema.',
+}
+"""Fields of `structured_outputs` that would change the answer and cannot be honoured."""
+
+INNER_REFUSED: Mapping[str, str] = {f"structured_outputs.{name}": why for name, why in STRUCTURED_REFUSED.items()}
 
 IGNORED: Mapping[str, str] = {
     "guided_decoding_backend": "there is one backend",
@@ -65,6 +82,8 @@ IGNORED: Mapping[str, str] = {
     "safety_identifier": "nothing is moderated",
     "prompt_cache_key": "the prefix cache needs no key",
     "verbosity": "say it in a message",
+    "stream_options.include_obfuscation": "nothing is padded",
+    "response_format.json_schema.description": "the schema is all that the engine is told",
 }
 """Fields that change no answer; the reply's header names them."""
 
@@ -77,7 +96,6 @@ class StreamOptions(msgspec.Struct, frozen=True):
 
     include_usage: bool | None = None
     continuous_usage_stats: bool | None = None
-    include_obfuscation: bool | None = None
 
 
 class JsonSchema(msgspec.Struct, frozen=True):
@@ -85,7 +103,6 @@ class JsonSchema(msgspec.Struct, frozen=True):
 
     name: _Name
     schema: dict[str, Any]
-    description: str | None = None
     strict: bool | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -47,6 +48,17 @@ class Message(msgspec.Struct, frozen=True):
 
 
 Messages = Annotated[list[Message], Meta(min_length=1, max_length=4096)]
+
+_SHOWN = "reaches the model where its chat template has a place for it"
+MESSAGE_DEPENDS: Mapping[str, str] = {
+    f"messages[].{name}": _SHOWN for name in ("name", "reasoning_content", "tool_calls", "tool_call_id")
+}
+"""Fields of messages that not every model's template shows."""
+
+MESSAGE_REFUSED: Mapping[str, str] = {
+    "messages[].content[].type": "Text is all that is read: of images, sound and files no part is taken.",
+}
+"""Fields of messages of which only the value that asks for nothing more is taken."""
 
 
 def plain(message: Message, index: int) -> dict[str, Any]:

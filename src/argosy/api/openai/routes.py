@@ -75,6 +75,7 @@ class OpenAIRoutes:
                 ERRORS,
                 DetokenizeReply,
                 DetokenizeBody,
+                fields=tuple(tokens.detokenize_fields()),
             ),
             RouteSpec("GET", "/v1/models", self._models.list, "List the models", _TAG, ERRORS, ModelList),
             RouteSpec("GET", "/v1/models/{model}", self._models.get, "Describe a model", _TAG, ERRORS, ModelCard),

@@ -10,10 +10,10 @@ from msgspec import Meta
 
 from argosy.api.http.bodies import BodyReader, FieldFact, Refusal
 from argosy.api.http.exchange import Exchange
-from argosy.api.openai.messages import Messages, plain
+from argosy.api.openai.messages import MESSAGE_DEPENDS, MESSAGE_REFUSED, Messages, plain
 from argosy.api.openai.replies import encode
 from argosy.api.openai.thinking import template_switches
-from argosy.api.openai.tools import Tools, tooling
+from argosy.api.openai.tools import TOOL_DEPENDS, Tools, tooling
 from argosy.core.errors import InvalidRequest
 from argosy.core.models import Task
 from argosy.server.catalog.catalog import Catalog, ServedModel
@@ -30,7 +30,9 @@ _UNSUPPORTED: Mapping[str, Refusal] = {
 }
 _DEPENDS = {
     "chat_template_kwargs": "needs a model with a reasoning parser; enable_thinking and thinking only",
-    "tools": "needs a model with a tool parser",
+    **MESSAGE_DEPENDS,
+    **TOOL_DEPENDS,
+    "messages": "needs a model that generates",
 }
 
 
@@ -79,12 +81,16 @@ class TokenizeRoutes:
         self._catalog = catalog
         self._tokenizers = tokenizers
         self._templates = templates
-        self._texts = BodyReader(TokenizeBody, _UNSUPPORTED, depends=_DEPENDS)
+        self._texts = BodyReader(TokenizeBody, _UNSUPPORTED, refused=MESSAGE_REFUSED, depends=_DEPENDS)
         self._ids = BodyReader(DetokenizeBody)
 
     def fields(self) -> list[FieldFact]:
         """What becomes of each request field of `/tokenize`."""
         return self._texts.fields()
+
+    def detokenize_fields(self) -> list[FieldFact]:
+        """What becomes of each request field of `/detokenize`."""
+        return self._ids.fields()
 
     async def tokenize(self, exchange: Exchange) -> None:
         """Token ids of a text or a conversation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -57,6 +58,14 @@ class NamedTool(msgspec.Struct, frozen=True):
 
 Tools = Annotated[list[Tool], Meta(max_length=MOST_TOOLS)]
 ToolChoice = Literal["none", "auto", "required"] | NamedTool
+
+_PARSER = "needs a model with a tool parser"
+TOOL_DEPENDS: Mapping[str, str] = {
+    "tools": _PARSER,
+    "tools[].type": f"{_PARSER}; functions are the only kind",
+    "tools[].function.strict": "holds where the call is forced, which needs an engine with the feature constraint",
+}
+"""Fields of tools, which not every model can honour."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,8 +83,9 @@ class CohereRoute:
             "max_chunks_per_doc": Refusal((None,), "A document is read as one piece, cut to the model's length."),
         }
         depends = {"max_tokens_per_doc": "at least what the model reads"}
+        notes = {"user": "taken; it changes no answer in the dialect either"}
         ignored = {"priority": "the order of waiting is that of arrival"}
-        self._reader = BodyReader(RerankBody, refused, depends=depends, ignored=ignored)
+        self._reader = BodyReader(RerankBody, refused, depends=depends, ignored=ignored, notes=notes)
 
     def fields(self) -> list[FieldFact]:
         """What becomes of each request field."""

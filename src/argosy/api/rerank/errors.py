@@ -62,6 +62,8 @@ class _Cohere(DoubleShape):
 class _Tei:
     """TEI's flat form."""
 
+    media_type = b"application/json"
+
     def body(self, error: core.ArgosyError, status: int, request_id: str) -> bytes:  # noqa: ARG002 - the protocol's
         """The error as JSON."""
         kind = nearest(_TEI_TYPES, error)
