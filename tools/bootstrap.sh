@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Brings a bare Debian or Ubuntu to where the Makefile can go on. Steps: venv, install, judges, load_generator.
+# Brings a bare Debian or Ubuntu to where the Makefile can go on. Steps: venv, install, judges, convert, load_generator.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+# The PyTorch that `argosy convert` is tested with.
+TORCH=2.13.0
 
 say() { printf 'argosy: %s\n' "$*" >&2; }
 
@@ -60,6 +63,21 @@ judges() {
     say "installing $requirements into $judge"
     "$directory/bin/uv" venv --quiet --clear --python "$directory/bin/python" "$judge"
     "$directory/bin/uv" pip install --quiet --python "$judge/bin/python" --require-hashes -r "$requirements"
+}
+
+# convert VENV REQUIREMENTS DIRECTORY: the environment of `argosy convert`; Argosy itself is lent to it by each step.
+convert() {
+    local directory=$1 requirements=$2 target=$3
+    say "installing $requirements and PyTorch for the processor into $target"
+    "$directory/bin/uv" venv --quiet --clear --python "$directory/bin/python" "$target"
+    "$directory/bin/uv" pip install --quiet --python "$target/bin/python" --require-hashes -r "$requirements"
+    # The index's own build of PyTorch brings gigabytes for GPUs. uv knows where the CPU build is; a folder of wheels
+    # (UV_FIND_LINKS or PIP_FIND_LINKS) is looked into first.
+    local wheels=${UV_FIND_LINKS:-${PIP_FIND_LINKS:-}}
+    if [ -n "$wheels" ] && UV_FIND_LINKS=$wheels "$directory/bin/uv" pip install --quiet --python "$target/bin/python" "torch==$TORCH+cpu" 2>/dev/null; then
+        return
+    fi
+    "$directory/bin/uv" pip install --quiet --python "$target/bin/python" --torch-backend cpu "torch==$TORCH"
 }
 
 load_generator() {

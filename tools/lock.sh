@@ -16,3 +16,18 @@ llama-index-postprocessor-nvidia-rerank>=0.7,<1
 schemathesis>=4.32,<5
 JUDGES
 echo "aiperf>=0.13,<1" | compile - -o requirements/judges-aiperf.txt
+# What `argosy convert` runs, torch excepted: PyTorch's CPU builds are not on the package index (tools/bootstrap.sh).
+{
+    cat <<'CONVERT'
+transformers>=5.10,<6
+nncf>=3.4,<4
+onnx>=1.21,<2
+onnxscript>=0.6,<1
+onnxruntime>=1.23,<2
+safetensors>=0.6,<1
+tokenizers>=0.22,<0.24
+jinja2>=3.1.6,<4
+CONVERT
+    # A network written by a newer OpenVINO than the one that serves might not be read.
+    grep -oE '^openvino==[0-9.]+' requirements/serve.txt
+} | compile - -o requirements/convert.txt

@@ -1,0 +1,1 @@
+"""What a conversion found out, for people and for programs."""

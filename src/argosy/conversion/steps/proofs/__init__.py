@@ -1,0 +1,1 @@
+"""How a served engine is asked and judged, one module for each way of asking."""
