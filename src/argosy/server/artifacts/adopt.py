@@ -8,13 +8,14 @@ from typing import Any
 
 from argosy.core.errors import InvalidModelEntry
 from argosy.core.models import check_name
-from argosy.server.artifacts import staging
+from argosy.server.artifacts import integrity, staging
 from argosy.server.artifacts.fingerprint import fingerprint
 from argosy.server.artifacts.kinds.encoder import is_encoder, plan_encoder
 from argosy.server.artifacts.kinds.entry import plan_renamed, read_foreign_entry
 from argosy.server.artifacts.kinds.gguf import is_gguf, plan_gguf
 from argosy.server.artifacts.kinds.language_model import is_language_model, plan_language_model
 from argosy.server.artifacts.kinds.network import find_network, is_network, network_files, plan_network
+from argosy.server.artifacts.kinds.saved_model import GRAPH_FILE, is_saved_model, plan_saved_model, saved_model_files
 from argosy.server.artifacts.naming import default_name
 from argosy.server.artifacts.plan import Plan
 from argosy.server.artifacts.refusals import check_no_remote_code, refuse_file, refuse_folder
@@ -37,14 +38,18 @@ def adopt(path: Path, cache: Path, name: str | None = None) -> ModelEntry:
 
     Raises:
         InvalidModelEntry: the source cannot be served; the message says what to do instead.
+        CorruptModel: it is an entry whose files were changed since it was made.
         MissingRequirement: a library that reads the source is not installed.
         ConfigurationError: the cache cannot be written.
     """
     path = path.expanduser()
     if not path.exists():
         raise InvalidModelEntry(f"{path} does not exist.")
+    if path.name == GRAPH_FILE:
+        path = path.absolute().parent
     if (path / SPEC_FILE).is_file():
         entry = read_foreign_entry(path)
+        integrity.check(path)
         if name in {None, entry.name}:
             return entry
     name = default_name(path) if name is None else name
@@ -53,10 +58,16 @@ def adopt(path: Path, cache: Path, name: str | None = None) -> ModelEntry:
     if (known := staging.reusable(cache, name, mark)) is not None:
         return known
     origin = {"adopted": path.absolute().name, "fingerprint": mark}
-    return staging.build(cache, _plan(path, name, origin))
+    return staging.build(cache, plan(path, name, origin))
 
 
-def _plan(path: Path, name: str, origin: Origin) -> Plan:
+def plan(path: Path, name: str, origin: Origin) -> Plan:
+    """What the entry of the file or folder at `path` will hold; nothing is written.
+
+    Raises:
+        InvalidModelEntry: it cannot be served; the message says what to do instead.
+        MissingRequirement: a library that reads it is not installed.
+    """
     return _plan_file(path, name, origin) if path.is_file() else _plan_folder(Source(path), name, origin)
 
 
@@ -75,12 +86,13 @@ def _plan_folder(source: Source, name: str, origin: Origin) -> Plan:
     kinds: tuple[tuple[Callable[[Source], object], Callable[[Source, str, Origin], Plan]], ...] = (
         (is_language_model, plan_language_model),
         (is_encoder, plan_encoder),
+        (is_saved_model, plan_saved_model),
         (find_network, _plan_bare),
         (_only_gguf, _plan_only_gguf),
     )
-    for fits, plan in kinds:
+    for fits, planned in kinds:
         if fits(source):
-            return plan(source, name, origin)
+            return planned(source, name, origin)
     raise refuse_folder(source)
 
 
@@ -105,6 +117,8 @@ def _plan_only_gguf(source: Source, name: str, origin: Origin) -> Plan:
 
 def _companions(path: Path) -> list[Path] | None:
     """The files that make up a single-file source; None for a folder."""
+    if (path / GRAPH_FILE).is_file():
+        return list(saved_model_files(Source(path)).values())
     if path.is_dir():
         return [found for found in path.rglob("*") if found.is_file()] if (path / SPEC_FILE).is_file() else None
     if is_network(path):

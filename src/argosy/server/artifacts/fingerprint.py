@@ -9,7 +9,8 @@ from pathlib import Path
 from argosy.core.errors import InvalidModelEntry
 
 # Grows when the same source would give another entry.
-_REVISION = 3
+REVISION = 4
+"""Of what an entry made of one source looks like."""
 _MOST_FILES = 2000
 _WHOLE = 1 << 20
 _EDGE = 64 << 10
@@ -29,7 +30,7 @@ def fingerprint(path: Path, files: Iterable[Path] | None = None) -> str:
     Raises:
         InvalidModelEntry: the folder has too many files to be one model, or one cannot be read.
     """
-    digest = hashlib.sha256(f"{_REVISION}\0{path.resolve()}".encode(errors="surrogateescape"))
+    digest = hashlib.sha256(f"{REVISION}\0{path.resolve()}".encode(errors="surrogateescape"))
     try:
         for file in sorted(_model_files(path) if files is None else files):
             digest.update(f"\0{file.relative_to(path.parent)}\0".encode(errors="surrogateescape"))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from argosy.core.errors import InvalidModelEntry, ModelNotFound
+from argosy.server.artifacts import integrity
 from argosy.server.artifacts.resolve import survey
 from argosy.store.entries import ModelEntry, read_entry
 
@@ -46,6 +47,7 @@ class Library:
         place = self._places.get(name)
         if place is not None and place.is_dir():
             entry = read_entry(place)
+            integrity.check(place)
             if entry.name != name:
                 raise InvalidModelEntry(f"{place} holds the model {entry.name!r} now, not {name!r}.")
             return entry

@@ -10,7 +10,8 @@ from argosy.core.models import NAME
 
 _LONGEST = 64
 _SAYS_NOTHING = re.compile(
-    r"(openvino_)?model([_-](quantized|optimized|fp16|int8|q8|bf16))?|onnx|openvino|ir|export(ed)?|\d+|snapshots|\.*"
+    r"(openvino_)?model([_-](quantized|optimized|fp16|int8|q8|bf16))?|onnx|openvino|ir|"
+    r"(model|saved)[._-]?(savedmodel|model)|export(ed)?|\d+|snapshots|\.*"
 )
 _SUFFIXES = (".gguf", ".onnx", ".xml")
 

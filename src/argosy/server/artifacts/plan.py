@@ -18,6 +18,8 @@ class Plan:
         files: name in the version folder to the file it comes from.
         texts: name in the version folder to the text written there.
         copied: names in `files` that must be copied whatever their size.
+        hashes: SHA-256 by name in `files`, for files whose content is known; an entry with any is written with a record
+            of all its files (`integrity`).
     """
 
     spec: ModelSpec
@@ -25,3 +27,4 @@ class Plan:
     files: Mapping[str, Path] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     copied: frozenset[str] = frozenset()
+    hashes: Mapping[str, str] = field(default_factory=dict)

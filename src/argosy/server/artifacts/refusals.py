@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from argosy.core.errors import InvalidModelEntry
 from argosy.server.artifacts.source import Source
 
-_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".npz", ".joblib")
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".npz", ".joblib")
 _OTHER_FORMATS = {
     ".keras": "tf2onnx",
     ".h5": "tf2onnx",
     ".tflite": "tf2onnx",
-    ".pb": "tf2onnx",
     ".plan": "the original model",
     ".engine": "the original model",
 }
-_REMOTE_CODE = (
+REMOTE_CODE = (
     "modeling_*.py",
     "configuration_*.py",
     "tokenization_*.py",
@@ -25,7 +26,7 @@ _REMOTE_CODE = (
     "custom_*.py",
     "model.py",
 )
-_CONFIGS = ("config.json", "tokenizer_config.json", "processor_config.json", "preprocessor_config.json")
+CONFIGS = ("config.json", "tokenizer_config.json", "processor_config.json", "preprocessor_config.json")
 
 
 def check_no_remote_code(source: Source) -> None:
@@ -36,29 +37,41 @@ def check_no_remote_code(source: Source) -> None:
     Raises:
         InvalidModelEntry: the message names the file.
     """
-    for config in _CONFIGS:
-        if "auto_map" in source.json(config):
-            raise InvalidModelEntry(
-                f"{source.root / config} has an auto_map: the model needs code of its own, which is never run. "
-                "Use a model whose architecture is part of the transformers library."
-            )
+    for config in CONFIGS:
+        refuse_remote_code(str(source.root / config), source.json(config))
     for path in sorted(source.root.glob("*.py")):
-        if any(fnmatch.fnmatchcase(path.name, pattern) for pattern in _REMOTE_CODE):
+        if any(fnmatch.fnmatchcase(path.name, pattern) for pattern in REMOTE_CODE):
             raise InvalidModelEntry(
                 f"{path} is code that came with the model, which is never run. Use a model without it."
             )
 
 
+def refuse_remote_code(where: str, config: Mapping[str, Any]) -> None:
+    """Refuse a config that asks a loader to run code of the model's own.
+
+    Raises:
+        InvalidModelEntry: the message says where.
+    """
+    if "auto_map" in config:
+        raise InvalidModelEntry(
+            f"{where} has an auto_map: the model needs code of its own, which is never run. "
+            "Use a model whose architecture is part of the transformers library."
+        )
+
+
 def refuse_file(path: Path) -> InvalidModelEntry:
     """Why the single file `path` cannot be served."""
     suffix = path.suffix.lower()
-    if suffix in _PICKLES:
+    if suffix in PICKLES:
         return InvalidModelEntry(
             f"{path} is a format that can carry code (pickle) and is never opened. Convert the model where you trust "
             f"it and serve the result: {_export(path.parent)}"
         )
     if suffix == ".safetensors":
-        return InvalidModelEntry(f"{path} holds weights without a network. Export the model: {_export(path.parent)}")
+        return InvalidModelEntry(
+            f"{path} holds weights without a network. Convert the model once and serve the result; run: "
+            f"argosy convert {path.parent}"
+        )
     if suffix in _OTHER_FORMATS:
         return InvalidModelEntry(
             f"{path} is not a format that runs here. Convert it to ONNX ({_OTHER_FORMATS[suffix]})."
@@ -77,9 +90,9 @@ def refuse_folder(source: Source) -> InvalidModelEntry:
         )
     if ".safetensors" in suffixes:
         return InvalidModelEntry(
-            f"{root} holds weights without a network. Export it once and serve the result: {command}"
+            f"{root} holds weights without a network. Convert it once and serve the result; run: argosy convert {root}"
         )
-    if suffixes.intersection(_PICKLES):
+    if suffixes.intersection(PICKLES):
         return InvalidModelEntry(
             f"{root} holds only weights in a format that can carry code (pickle), which is never opened. Convert the "
             f"model where you trust it and serve the result: {command}"

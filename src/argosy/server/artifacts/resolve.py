@@ -9,7 +9,12 @@ from pathlib import Path
 
 from argosy.core.errors import ConfigurationError, InvalidModelEntry
 from argosy.core.models import NAME
+from argosy.server.artifacts import integrity
 from argosy.server.artifacts.adopt import adopt
+from argosy.server.artifacts.archives.unpack import is_archive
+from argosy.server.artifacts.fetch.fetch import FetchOptions
+from argosy.server.artifacts.models import SourceModels
+from argosy.server.artifacts.reference import parse_reference
 from argosy.store.entries import ModelEntry, list_entries, read_entry
 
 
@@ -34,11 +39,19 @@ class Selection:
     problems: tuple[Problem, ...] = ()
 
 
-def resolve(arguments: Sequence[str], stores: Sequence[Path], cache: Path) -> Selection:
-    """The entries that `arguments` name: names in a store, paths, or `name=path`. None means everything in the stores.
+def resolve(
+    arguments: Sequence[str], stores: Sequence[Path], cache: Path, sources: SourceModels | None = None
+) -> Selection:
+    """The entries that `arguments` name: names in a store, paths, sources to fetch, or `name=` before any of them.
 
     A name wins over a file of the same name in the working directory; `./name` means the file. When two stores
-    hold a name, the earlier store's is meant.
+    hold a name, the earlier store's is meant. A path wins over a hub's repository of the same name.
+
+    Args:
+        arguments: none means everything in the stores.
+        stores: folders of entries.
+        cache: where entries of paths are made.
+        sources: fetches what is not here; None takes what the cache has and opens no connection.
 
     Raises:
         ConfigurationError: an unknown name, a name twice, or no model at all.
@@ -47,7 +60,8 @@ def resolve(arguments: Sequence[str], stores: Sequence[Path], cache: Path) -> Se
     """
     if not arguments:
         return _everything(stores)
-    entries = [_one(argument, stores, cache) for argument in arguments]
+    sources = sources or SourceModels(cache, FetchOptions(offline=True))
+    entries = [_one(argument, stores, cache, sources) for argument in arguments]
     _check_unique(entries)
     return Selection(tuple(entries))
 
@@ -81,38 +95,34 @@ def _everything(stores: Sequence[Path]) -> Selection:
     return selection
 
 
-def _one(argument: str, stores: Sequence[Path], cache: Path) -> ModelEntry:
-    name, path = _split(argument)
-    if name is None and (directory := _find(argument, stores)) is not None:
+def _one(argument: str, stores: Sequence[Path], cache: Path, sources: SourceModels) -> ModelEntry:
+    name, model = split_name(argument)
+    path = Path(model).expanduser()
+    if name is None and (directory := _find(model, stores)) is not None:
         return _read(directory)
-    if name is not None or path.exists() or _looks_like_path(argument):
-        if name is not None and not path.exists() and (directory := _find(str(path), stores)) is not None:
-            return adopt(directory, cache, name)
-        if not path.exists():
-            raise ConfigurationError(f"{path} does not exist.{_hub_hint(argument)}")
+    if path.is_file() and is_archive(path.name):
+        return sources.archive(path, name)
+    if path.exists():
         return adopt(path, cache, name)
-    raise _unknown(argument, stores)
+    if name is not None and (directory := _find(model, stores)) is not None:
+        return adopt(directory, cache, name)
+    if (reference := parse_reference(model)) is not None:
+        return sources.entry(reference, name)
+    if name is not None or _looks_like_path(model):
+        raise ConfigurationError(f"{path} does not exist.")
+    raise _unknown(model, stores)
 
 
-def _split(argument: str) -> tuple[str | None, Path]:
-    """`name=path` apart; an argument whose part before "=" has a separator in it is a path as a whole."""
-    name, equals, path = argument.partition("=")
-    if equals and "/" not in name and not Path(argument).exists():
-        return name, Path(path).expanduser()
-    return None, Path(argument).expanduser()
+def split_name(argument: str) -> tuple[str | None, str]:
+    """`name=MODEL` apart; an argument whose part before "=" has a separator in it is a MODEL as a whole."""
+    name, equals, model = argument.partition("=")
+    if equals and not set("/:@") & set(name) and not Path(argument).exists():
+        return name, model
+    return None, argument
 
 
 def _looks_like_path(argument: str) -> bool:
     return "/" in argument or argument.startswith(("~", ".")) or argument.endswith((".gguf", ".onnx", ".xml"))
-
-
-def _hub_hint(argument: str) -> str:
-    parts = argument.split("/")
-    if len(parts) == 2 and all(part and not part.startswith((".", "~")) for part in parts):
-        return (
-            f" To serve {argument} of the Hugging Face Hub, download it: hf download {argument} --local-dir {parts[1]}"
-        )
-    return ""
 
 
 def _find(name: str, stores: Sequence[Path]) -> Path | None:
@@ -123,6 +133,7 @@ def _find(name: str, stores: Sequence[Path]) -> Path | None:
 
 def _read(directory: Path) -> ModelEntry:
     entry = read_entry(directory)
+    integrity.check(directory)
     if entry.name != directory.name:
         raise InvalidModelEntry(
             f"{directory} holds the model {entry.name!r}; the folder and the name in argosy.yaml must be the same."

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from argosy.core.errors import InvalidModelEntry
+from argosy.server.artifacts.cache.digests import sha256_of
 
 _LARGEST_JSON = 8 << 20
 _LARGEST_TEXT = 1 << 20
+_SNAPSHOT = re.compile(r"[0-9a-f]{16}")
+_BLOB = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """A folder somebody else filled.
 
-    A symbolic link is followed only inside the folder, or into the `blobs` of the Hugging Face cache repository
-    that the folder is a snapshot of (that is how the cache stores every file).
+    A symbolic link is followed only inside the folder, or into the blobs of the cache that the folder is a snapshot
+    of: ours, or a repository in Hugging Face's (that is how both store every file).
 
     Attributes:
         root: the folder; every path given to a method is relative to it.
@@ -40,6 +44,19 @@ class Source:
             if path.is_symlink():
                 raise InvalidModelEntry(f"{path} is a link to nothing; put the file there and try again.")
         return None
+
+    def is_cached(self, path: Path) -> bool:
+        """Whether a file with several names is one of our own cache's, whose content nobody else chose.
+
+        A snapshot holds hard links where OpenVINO would not follow symbolic ones. The file is read in full.
+        """
+        root = self.root.absolute()
+        for folder in (root, *root.parents):
+            if folder.parent.name == "snapshots" and _SNAPSHOT.fullmatch(folder.name):
+                digest = sha256_of(path)
+                blob = folder.parent.parent / "blobs" / "sha256" / digest[:2] / digest
+                return blob.exists() and blob.samefile(path)
+        return False
 
     def json(self, *candidates: str) -> dict[str, Any]:
         """The mapping in the first of `candidates` that exists; empty when none does.
@@ -85,8 +102,8 @@ class Source:
 
     def _check_inside(self, path: Path) -> None:
         resolved = path.resolve()
-        blobs = _hub_blobs(self.root.absolute())
-        if resolved.is_relative_to(self.root.resolve()) or (blobs is not None and resolved.parent == blobs.resolve()):
+        root = self.root.absolute()
+        if resolved.is_relative_to(self.root.resolve()) or _is_hub_blob(root, resolved) or _is_own_blob(root, resolved):
             return
         raise InvalidModelEntry(
             f"{path} is a link that leads out of the model's folder, to {resolved}. Copy the file into the folder."
@@ -104,8 +121,17 @@ def _read(path: Path, limit: int) -> str:
         raise InvalidModelEntry(f"{path} cannot be read: {error}.") from error
 
 
-def _hub_blobs(root: Path) -> Path | None:
+def _is_hub_blob(root: Path, resolved: Path) -> bool:
     for folder in (root, *root.parents):
         if folder.parent.name == "snapshots" and folder.parent.parent.name.startswith("models--"):
-            return folder.parent.parent / "blobs"
-    return None
+            return resolved.parent == (folder.parent.parent / "blobs").resolve()
+    return False
+
+
+def _is_own_blob(root: Path, resolved: Path) -> bool:
+    """Whether the file is named after its content below the cache that `root` is a snapshot in."""
+    for folder in (root, *root.parents):
+        if folder.parent.name == "snapshots" and _SNAPSHOT.fullmatch(folder.name):
+            blobs = folder.parent.parent / "blobs" / "sha256"
+            return resolved.parent.parent == blobs.resolve() and _BLOB.fullmatch(resolved.name) is not None
+    return False

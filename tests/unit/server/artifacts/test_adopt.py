@@ -363,7 +363,7 @@ class TestRefusals:
         [
             (
                 "model.safetensors",
-                "weights without a network.*optimum-cli export openvino --model .*text-classification",
+                "weights without a network.*run: argosy convert .*/m$",
             ),
             ("pytorch_model.bin", "pickle.*optimum-cli"),
             ("model.pt", "pickle"),

@@ -26,7 +26,7 @@ def test_weights_beside_are_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "location", ["../canary", "/etc/passwd", "sub/canary", "..\\canary", "..", ".", "", "a\0b", "./canary"]
 )
-def test_a_location_that_is_a_path_is_refused(tmp_path: Path, location: str) -> None:
+def test_r7_a_location_that_is_a_path_is_refused(tmp_path: Path, location: str) -> None:
     """Anything but a plain name is refused, wherever it leads."""
     (tmp_path / "canary").write_text("secret")
     path = tmp_path / "model" / "m.onnx"
@@ -36,7 +36,7 @@ def test_a_location_that_is_a_path_is_refused(tmp_path: Path, location: str) -> 
         external_files(path)
 
 
-def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+def test_r7_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     """A symbolic link with a plain name that leads out is refused."""
     (tmp_path / "canary").write_text("secret")
     (tmp_path / "model").mkdir()
@@ -45,7 +45,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
         external_files(matmul(tmp_path / "model" / "m.onnx", location="w"))
 
 
-def test_a_hard_link_is_refused(tmp_path: Path) -> None:
+def test_r7_a_hard_link_is_refused(tmp_path: Path) -> None:
     """A file with a second name may be any file of the machine."""
     (tmp_path / "canary").write_text("secret")
     (tmp_path / "model").mkdir()
@@ -82,7 +82,7 @@ def tensor(location: str) -> bytes:
         pytest.param(field(20, field(1, field(5, external("../x")))), id="training"),
     ],
 )
-def test_every_place_that_can_hold_a_tensor_is_searched(tmp_path: Path, place: bytes) -> None:
+def test_r7_every_place_that_can_hold_a_tensor_is_searched(tmp_path: Path, place: bytes) -> None:
     """A forbidden location is found in each part of a model."""
     path = matmul(tmp_path / "m.onnx")
     path.write_bytes(path.read_bytes() + place)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from argosy.core.errors import ConfigurationError, InvalidModelEntry
+from argosy.core.errors import ConfigurationError, InvalidModelEntry, NotCached
 from argosy.server.artifacts.adopt import adopt
-from argosy.server.artifacts.resolve import resolve, survey
+from argosy.server.artifacts.resolve import resolve, split_name, survey
 from tests.unit.server.artifacts.onnx_bytes import matmul
 
 
@@ -80,10 +80,34 @@ def test_an_unknown_name_lists_what_there_is(store: Path, cache: Path) -> None:
         resolve(["miniml"], [store], cache)
 
 
-def test_a_hub_name_says_how_to_download(store: Path, cache: Path) -> None:
-    """A name of the form org/model is not fetched; the command that fetches it is shown."""
-    with pytest.raises(ConfigurationError, match="hf download BAAI/bge-small"):
+def test_a_hub_name_that_is_not_cached_says_how_to_fetch_it(store: Path, cache: Path) -> None:
+    """Without anything that fetches, a name of the form org/model is looked up in the cache only."""
+    with pytest.raises(NotCached, match="argosy pull hf://BAAI/bge-small"):
         resolve(["BAAI/bge-small"], [store], cache)
+
+
+def test_a_folder_wins_over_a_repository_of_its_name(
+    store: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies here is never asked for elsewhere."""
+    matmul(tmp_path / "acme" / "net" / "model.onnx")
+    monkeypatch.chdir(tmp_path)
+    assert names(resolve(["acme/net"], [store], cache)) == ["net"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("mine=hf://org/name", ("mine", "hf://org/name")),
+        ("mine=https://host/m.onnx?a=b#sha256=0", ("mine", "https://host/m.onnx?a=b#sha256=0")),
+        ("https://host/m.onnx?a=b", (None, "https://host/m.onnx?a=b")),
+        ("hf://org/name@rev=1", (None, "hf://org/name@rev=1")),
+        ("org/name@rev=1", (None, "org/name@rev=1")),
+    ],
+)
+def test_a_name_before_a_source(argument: str, expected: tuple[str | None, str]) -> None:
+    """An equals sign within a URL or a revision does not make a name."""
+    assert split_name(argument) == expected
 
 
 def test_a_path_to_nothing(store: Path, cache: Path) -> None:

@@ -69,8 +69,31 @@ def plan_network(path: Path, name: str, origin: Mapping[str, Any]) -> Plan:
         MissingRequirement: OpenVINO is not installed.
     """
     files, copied = network_files(path)
-    network = read_network(path)
-    spec = ModelSpec(name=name, task=Task.TENSOR, engine=ENGINE, model=path.name, source=origin)
+    return plan_tensors(name, path.name, read_network(path), files, copied, origin)
+
+
+def plan_tensors(
+    name: str,
+    model: str,
+    network: Network,
+    files: Mapping[str, Path],
+    copied: frozenset[str],
+    origin: Mapping[str, Any],
+) -> Plan:
+    """The entry of a network that is served by its tensors.
+
+    Args:
+        name: what clients call the model.
+        model: what the engine opens in the version folder.
+        network: its inputs and outputs.
+        files: name in the version folder to the file it comes from.
+        copied: names in `files` that must be copied.
+        origin: where the model comes from, for the spec.
+
+    Raises:
+        InvalidModelEntry: a tensor cannot be carried.
+    """
+    spec = ModelSpec(name=name, task=Task.TENSOR, engine=ENGINE, model=model, source=origin)
     batching = Batching(TENSOR_BATCH if has_batch_dimension(network) else 0)
     inputs, outputs = (
         [_tensor(port, batched=batching.max_batch_size > 0) for port in ports]

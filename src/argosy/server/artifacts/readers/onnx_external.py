@@ -57,11 +57,12 @@ def _checked(path: Path, location: str) -> Path:
             f"{path} keeps weights at {location[:200]!r}. Only files in the model's own folder are read: "
             "export it again with a plain file name as the external data location."
         )
-    found = Source(path.parent).find(location)
+    source = Source(path.parent)
+    found = source.find(location)
     if found is None:
         raise InvalidModelEntry(f"{path} keeps weights in {path.parent / location}, which is no file; copy it there.")
     # A second name may be anywhere on the disk, so the file may be one that was never meant to be a model.
-    if found.stat().st_nlink > 1:
+    if found.stat().st_nlink > 1 and not source.is_cached(found):
         raise InvalidModelEntry(f"{found} is a hard link to a file with other names; replace it by a copy.")
     return found
 

@@ -1,0 +1,1 @@
+"""Fetching: from a hub or a web server into the cache."""
