@@ -40,6 +40,7 @@ def examine(machine_host: Host, plan: Plan) -> tuple[Finding, ...]:
         machine.check_memory(machine_host),
         machine.check_shared_memory(machine_host),
         machine.check_gpu(machine_host),
+        machine.check_engines(machine_host),
         folders.check_folder("Cache", plan.cache, "ARGOSY_CACHE"),
         folders.check_folder("Run folder", plan.run_directory, "ARGOSY_RUN_DIRECTORY", runs_programs=True),
         port.check_port(plan.host, plan.port),

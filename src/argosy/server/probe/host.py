@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import json
 import math
 import os
 import platform
-import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from argosy.core.errors import InvalidSetting
 from argosy.server.probe import parse
+from argosy.server.probe.cgroups import cpu_quota, memory_limit
+from argosy.server.probe.gpus import Gpu, Gpus, survey
+from argosy.server.probe.software import Engine, engines, version
+from argosy.server.probe.triton import Triton, find
 
-_SMI_SECONDS = 10.0
 _SMALL_MACHINE = 4
+_DEVICES_SECONDS = 60.0
+_DEVICES = "import json, openvino as o; print(json.dumps(o.Core().available_devices))"
+_LARGEST_FILE = 1 << 20
+_NEEDED = ("architecture", "processors", "memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +34,17 @@ class Host:
     Attributes:
         processors: logical processors that this process may run on (its affinity).
         quota: processors' worth of time that its control groups grant, or None without a limit.
-        memory: bytes that it may use: the machine's, or less where a control group says so.
+        memory: bytes that it may use: the machine's, or less where a control group says so; 0 when unknown.
         features: of `avx2`, `avx512`, `vnni`, `bf16`, `amx`, `neon`, `i8mm`, `sve`, those the processor has.
         shared_memory: bytes of `/dev/shm`, 0 when there is none.
         openvino: version, empty when it is not installed.
         devices: what OpenVINO can run on; empty unless asked for.
-        gpus: NVIDIA GPUs by model.
+        gpus: NVIDIA GPUs that this process may use.
+        driver: version of the NVIDIA driver, empty without one.
+        cuda: the newest CUDA that the driver can run.
+        gpu_problem: why little or nothing is known of the GPUs; empty when all is well.
+        engines: what can run models here.
+        triton: the Triton that would be started, or None.
     """
 
     architecture: str
@@ -46,7 +59,12 @@ class Host:
     numpy: str
     openvino: str
     devices: tuple[str, ...] = ()
-    gpus: tuple[str, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
+    driver: str = ""
+    cuda: str = ""
+    gpu_problem: str = ""
+    engines: tuple[Engine, ...] = ()
+    triton: Triton | None = None
 
     @property
     def cores(self) -> int:
@@ -54,20 +72,76 @@ class Host:
         granted = self.processors if self.quota is None else min(self.processors, math.floor(self.quota))
         return max(1, granted)
 
+    def engine(self, name: str) -> Engine | None:
+        """The installed engine of that name, or None."""
+        return next((engine for engine in self.engines if engine.name == name), None)
+
     def to_mapping(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {**asdict(self), "features": sorted(self.features), "cores": self.cores}
 
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Host:
+        """A host described by `to_mapping`, or by hand: only architecture, processors and memory must be said.
 
-def probe(root: Path = Path("/"), *, devices: bool = False) -> Host:
-    """Look at the machine. Takes milliseconds, never fails: what cannot be read is left empty.
+        Raises:
+            InvalidSetting: a key is missing or unknown, or has a value that cannot be used.
+        """
+        known = {field.name for field in fields(cls)}
+        if strangers := sorted(data.keys() - known - {"cores"}):
+            raise InvalidSetting(f"A described host has no {', '.join(strangers)}; its keys are {_list(known)}.")
+        if missing := [key for key in _NEEDED if key not in data]:
+            raise InvalidSetting(f"A described host must say its {', '.join(missing)}.")
+        values: dict[str, Any] = dict.fromkeys(("cpu_vendor", "cpu_model", "python", "numpy", "openvino"), "")
+        values |= {"features": (), "quota": None, "shared_memory": 0}
+        values |= {key: value for key, value in data.items() if key in known}
+        try:
+            values["features"] = frozenset(map(str, values["features"]))
+            values["processors"], values["memory"] = int(values["processors"]), int(values["memory"])
+            values["devices"] = tuple(values.get("devices") or ())
+            values["gpus"] = tuple(Gpu.from_mapping(item) for item in values.get("gpus") or ())
+            values["engines"] = tuple(
+                Engine(str(item["name"]), str(item["version"]), tuple(item["devices"]))
+                for item in values.get("engines") or ()
+            )
+            values["triton"] = Triton.from_mapping(values["triton"]) if values.get("triton") else None
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise InvalidSetting(f"A described host has a value that cannot be used: {error!r}.") from None
+        return cls(**values)
+
+
+def read_host(path: Path) -> Host:
+    """The host described by a JSON file; what `argosy doctor --json` prints is one.
+
+    Raises:
+        InvalidSetting: the file cannot be read, or describes no host.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise InvalidSetting(f"{path} is larger than 1 MiB, which no description of a host is.")
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidSetting(f"{path} cannot be read as a host: {error}. Make one: argosy doctor --json") from None
+    described = data.get("host", data) if isinstance(data, dict) else None
+    if not isinstance(described, dict):
+        raise InvalidSetting(f"{path} must hold a JSON mapping. Make one: argosy doctor --json > {path}")
+    try:
+        return Host.from_mapping(described)
+    except InvalidSetting as error:
+        raise InvalidSetting(f"{path}: {error.message}") from None
+
+
+def probe(root: Path = Path("/"), *, devices: bool = False, tritonserver: Path | None = None) -> Host:
+    """Look at the machine. Takes milliseconds (with GPUs about a second), never fails: the unknown is left empty.
 
     Args:
         root: where `proc`, `sys` and `dev` are.
-        devices: also ask OpenVINO for its devices, which imports it (about a second).
+        devices: also ask OpenVINO for its devices, in a process of its own (about a second).
+        tritonserver: the Triton program that the settings name, or None for the wheel's.
     """
     processor = parse.cpuinfo(_read(root / "proc/cpuinfo"))
     memory = parse.meminfo(_read(root / "proc/meminfo"))
+    graphics: Gpus = survey(root)
     return Host(
         architecture=platform.machine(),
         cpu_vendor=processor.vendor,
@@ -78,10 +152,15 @@ def probe(root: Path = Path("/"), *, devices: bool = False) -> Host:
         memory=min(memory, memory_limit(root) or memory),
         shared_memory=_shared_memory(root / "dev/shm"),
         python=platform.python_version(),
-        numpy=_version("numpy"),
-        openvino=_version("openvino"),
-        devices=_openvino_devices() if devices else (),
-        gpus=gpus(root),
+        numpy=version("numpy"),
+        openvino=version("openvino"),
+        devices=openvino_devices() if devices else (),
+        gpus=graphics.gpus,
+        driver=graphics.driver,
+        cuda=graphics.cuda,
+        gpu_problem=graphics.problem,
+        engines=engines(),
+        triton=find(tritonserver),
     )
 
 
@@ -104,67 +183,14 @@ def recommended_workers(host: Host) -> int:
     return min(8, max(1, host.cores // 4))
 
 
-def cpu_quota(root: Path) -> float | None:
-    """The tightest limit of processor time on the way from this process's control group to the root, or None."""
-    limits: list[float | None] = []
-    for folder in _cgroup_folders(root, "cpu"):
-        limits.append(parse.cpu_max(_read(folder / "cpu.max")))
-        limits.append(parse.cfs_quota(_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")))
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def memory_limit(root: Path) -> int | None:
-    """The tightest limit of memory on the way from this process's control group to the root, or None."""
-    limits: list[int | None] = []
-    for folder in _cgroup_folders(root, "memory"):
-        limits += [parse.memory_max(_read(folder / name)) for name in ("memory.max", "memory.limit_in_bytes")]
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def gpus(root: Path) -> tuple[str, ...]:
-    """NVIDIA GPUs by model: the driver's own list, else what `nvidia-smi` says; empty without either."""
-    driver = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
-    return tuple(parse.gpu_model(_read(path)) for path in driver) or _smi()
-
-
-def _cgroup_folders(root: Path, controller: str) -> Iterator[Path]:
-    """This process's group and those above it, in both versions.
-
-    In a container the path is often the one outside, which the mount inside lacks; walking up ends at the mount's
-    root, which then is the container's own group.
-    """
-    paths = parse.cgroups(_read(root / "proc/self/cgroup"))
-    mount = root / "sys/fs/cgroup"
-    for key, base in (("", mount), ("", mount / "unified"), (controller, mount / controller)):
-        if key in paths:
-            group = base / paths[key].lstrip("/")
-            # A path that leads out ("/../..") names a group above the container's own mount.
-            inside = ".." not in paths[key].split("/")
-            for folder in (group, *group.parents) if inside else (base,):
-                if folder == base or folder.is_relative_to(base):
-                    yield folder
-
-
-def _smi() -> tuple[str, ...]:
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return ()
-    query = [program, "--query-gpu=name", "--format=csv,noheader"]
+def openvino_devices() -> tuple[str, ...]:
+    """What OpenVINO can run on. Another process asks: a broken driver of a device may end it."""
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=_SMI_SECONDS, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
-
-
-def _openvino_devices() -> tuple[str, ...]:
-    try:
-        import openvino  # noqa: PLC0415 - takes a second; only doctor asks
-    except ImportError:
-        return ()
-    try:
-        return tuple(openvino.Core().available_devices)
-    except RuntimeError:
+        done = subprocess.run(
+            [sys.executable, "-c", _DEVICES], capture_output=True, timeout=_DEVICES_SECONDS, check=True
+        )
+        return tuple(map(str, json.loads(done.stdout.splitlines()[-1])))
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError, TypeError):
         return ()
 
 
@@ -176,11 +202,8 @@ def _shared_memory(directory: Path) -> int:
     return status.f_blocks * status.f_frsize
 
 
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
+def _list(names: set[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _read(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,13 @@ import numpy as np
 import openvino
 import pytest
 
+from argosy.core.errors import InvalidSetting
+from argosy.server.probe.cgroups import cpu_quota, memory_limit
+from argosy.server.probe.gpus import Gpu, Slice
 from argosy.server.probe.host import (
     Host,
-    cpu_quota,
-    gpus,
-    memory_limit,
     probe,
+    read_host,
     recommended_engine_threads,
     recommended_workers,
 )
@@ -28,7 +30,8 @@ def test_a_gpu_server() -> None:
     host = probe(DATA / "h100")
     assert (host.cpu_vendor, host.cpu_model) == ("GenuineIntel", "Intel(R) Xeon(R) Platinum 8480C")
     assert host.features == {"avx2", "avx512", "vnni", "bf16", "amx"}
-    assert host.gpus == ("NVIDIA H100 80GB HBM3",) * 2
+    assert [gpu.name for gpu in host.gpus] == ["NVIDIA H100 80GB HBM3"] * 2
+    assert "libnvidia-ml.so.1 is not here" in host.gpu_problem
     assert host.quota is None
     assert host.memory == 2113530924 << 10
 
@@ -68,6 +71,8 @@ def test_this_machine() -> None:
     assert host.numpy == np.__version__
     assert host.openvino in openvino.__version__
     assert "CPU" in host.devices
+    assert host.engine("openvino") is not None
+    assert host.engine("argosy") is None
     assert host.processors == len(os.sched_getaffinity(0))
     assert 1 <= host.cores <= host.processors
     assert host.memory > 1 << 28
@@ -81,25 +86,44 @@ def test_nothing_to_read_gives_an_empty_host(tmp_path: Path) -> None:
     assert host.cores >= 1
 
 
+def test_a_description_is_read_back() -> None:
+    """What is printed as JSON describes the same machine."""
+    host = replace(
+        probe(),
+        gpus=(Gpu(0, "NVIDIA A100", "20b2:10de", 40 << 30, 39 << 30, 3, (8, 0), "GPU-1", True, (Slice("1g", 5, 4),)),),
+        devices=("CPU",),
+    )
+    assert Host.from_mapping(json.loads(json.dumps(host.to_mapping()))) == host
+
+
+def test_a_file_describes_a_host_as_doctor_prints_it(tmp_path: Path) -> None:
+    """With the whole report around it, or by itself with three keys."""
+    file = tmp_path / "host.json"
+    file.write_text(json.dumps({"ok": True, "host": probe().to_mapping()}))
+    assert read_host(file).numpy == np.__version__
+    file.write_text('{"architecture": "aarch64", "processors": 4, "memory": 1024}')
+    assert (read_host(file).cores, read_host(file).gpus, read_host(file).triton) == (4, (), None)
+
+
 @pytest.mark.parametrize(
-    ("script", "found"),
-    [("echo 'NVIDIA L4'; echo 'NVIDIA L4'", ("NVIDIA L4", "NVIDIA L4")), ("echo broken; exit 9", ())],
+    ("content", "says"),
+    [
+        ("[]", "must hold a JSON mapping"),
+        ("{", "cannot be read as a host"),
+        ('{"architecture": "x"}', "must say its processors, memory"),
+        ('{"architecture": "x", "processors": 1, "memory": 1, "gpu": []}', "has no gpu"),
+        ('{"architecture": "x", "processors": "many", "memory": 1}', "cannot be used"),
+        ('{"architecture": "x", "processors": 1, "memory": 1, "gpus": [{"title": "T4"}]}', "cannot be used"),
+        ('{"architecture": "x", "processors": 1, "memory": 1, "engines": ["vllm"]}', "cannot be used"),
+    ],
 )
-def test_nvidia_smi_is_asked_where_the_driver_says_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, found: tuple[str, ...]
-) -> None:
-    """A failing nvidia-smi means no GPU."""
-    program = tmp_path / "nvidia-smi"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert gpus(tmp_path) == found
-
-
-def test_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither driver nor nvidia-smi means none."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert gpus(tmp_path) == ()
+def test_a_bad_description_is_refused_by_its_fault(tmp_path: Path, content: str, says: str) -> None:
+    """The file is named, and what is wrong in it."""
+    file = tmp_path / "host.json"
+    file.write_text(content)
+    with pytest.raises(InvalidSetting, match=says) as raised:
+        read_host(file)
+    assert str(file) in raised.value.message
 
 
 HOST = Host(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import resource
 
 from argosy.server.probe.checks.finding import Finding, Level
+from argosy.server.probe.gpus import Gpu
 from argosy.server.probe.host import Host, recommended_engine_threads
 
 _MIB = 1 << 20
+_GIB = 1 << 30
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the fixed name of POSIX shared memory on Linux
 _LEAST_SHARED_MEMORY = 256 * _MIB
 _UNUSABLE_SHARED_MEMORY = 64 * _MIB
@@ -68,8 +70,35 @@ def check_open_files(limit: int | None = None) -> Finding:
 
 
 def check_gpu(host: Host) -> Finding:
-    """Which GPUs are here; none is needed."""
-    return Finding("GPU", Level.OK, ", ".join(host.gpus) or "none (not needed)")
+    """Which GPUs are here and what the driver says of them; none is needed."""
+    if not host.gpus:
+        if host.gpu_problem:
+            return Finding("GPU", Level.WARN, host.gpu_problem, "nvidia-smi")
+        return Finding("GPU", Level.OK, "none (not needed)")
+    driver = f"; driver {host.driver}, CUDA {host.cuda}" if host.driver else ""
+    found = f"{', '.join(map(_describe, host.gpus))}{driver}"
+    if host.gpu_problem:
+        remedy = "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility …"
+        return Finding("GPU", Level.WARN, f"{found}; their memory is not known: {host.gpu_problem}", remedy)
+    return Finding("GPU", Level.OK, found)
+
+
+def check_engines(host: Host) -> Finding:
+    """Which engines are installed, and what each build can run on."""
+    found = [f"{engine.name} {engine.version} ({', '.join(engine.devices)})" for engine in host.engines]
+    if found:
+        return Finding("Engines", Level.OK, ", ".join(found))
+    return Finding("Engines", Level.WARN, "none", "pip install openvino openvino-genai openvino-tokenizers")
+
+
+def _describe(gpu: Gpu) -> str:
+    facts = [
+        f"{gpu.memory / _GIB:.1f} GiB, {gpu.free / _GIB:.1f} free" if gpu.memory else "",
+        "compute capability {}.{}".format(*gpu.capability) if gpu.capability else "",
+        f"MIG with {len(gpu.slices)} instances" if gpu.mig else "",
+    ]
+    told = "; ".join(fact for fact in facts if fact)
+    return f"{gpu.name} ({told})" if told else gpu.name
 
 
 def _wanted(host: Host) -> list[tuple[str, bool]]:

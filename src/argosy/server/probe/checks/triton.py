@@ -10,6 +10,7 @@ from pathlib import Path
 from argosy.core.errors import MissingRequirement
 from argosy.runtime.triton.locate import LocateOptions, TritonInstallation, locate
 from argosy.server.probe.checks.finding import Finding, Level
+from argosy.server.probe.triton import backends, find
 
 _HELP_SECONDS = 20.0
 
@@ -56,9 +57,12 @@ def _run(installation: TritonInstallation) -> Finding:
 
 def _describe(installation: TritonInstallation) -> str:
     python = f"model process for Python {sys.version_info.major}.{sys.version_info.minor}"
+    held = f"backends {', '.join(backends(installation.backend.parent.parent))}"
     if installation.source != "wheel":
-        return f"{installation.version or 'version unknown'} at {installation.binary}, {python}"
-    return f"from nvidia-pytriton {importlib.metadata.version('nvidia-pytriton')}, {python}"
+        return f"{installation.version or 'version unknown'} at {installation.binary}, {python}, {held}"
+    found = find()
+    version = found.version if found is not None and found.version else "version unknown"
+    return f"{version} from nvidia-pytriton {importlib.metadata.version('nvidia-pytriton')}, {python}, {held}"
 
 
 def _reinstall(installation: TritonInstallation) -> str:

@@ -9,6 +9,8 @@ import pytest
 
 from argosy.server.probe.checks import machine
 from argosy.server.probe.checks.finding import Level
+from argosy.server.probe.gpus import Gpu
+from argosy.server.probe.software import Engine
 from tests.unit.server.probe.test_host import HOST
 
 GOOD = replace(
@@ -82,3 +84,29 @@ def test_open_files(limit: int | None, level: Level | None) -> None:
         level = Level.OK if soft == resource.RLIM_INFINITY or soft >= 4096 else Level.WARN
     assert finding.level is level
     assert finding.remedy.startswith("ulimit -n") is (level is Level.WARN)
+
+
+def test_a_gpu_is_described_with_its_driver() -> None:
+    """Memory, compute capability and MIG stand in the line."""
+    gpu = Gpu(0, "Tesla T4", "1eb8:10de", 15 << 30, 14 << 30, 0, (7, 5))
+    finding = machine.check_gpu(replace(GOOD, gpus=(gpu,), driver="550.54", cuda="12.4"))
+    assert finding.level is Level.OK
+    assert finding.found == ("Tesla T4 (15.0 GiB, 14.0 free; compute capability 7.5); driver 550.54, CUDA 12.4")
+    divided = machine.check_gpu(replace(GOOD, gpus=(replace(gpu, mig=True),)))
+    assert "MIG with 0 instances" in divided.found
+
+
+@pytest.mark.parametrize("gpus", [(), (Gpu(0, "Tesla T4"),)])
+def test_a_driver_that_does_not_answer_is_a_warning(gpus: tuple[Gpu, ...]) -> None:
+    """The reason is told, and what to try."""
+    finding = machine.check_gpu(replace(GOOD, gpus=gpus, gpu_problem="NVML: Driver Not Loaded"))
+    assert finding.level is Level.WARN
+    assert "NVML: Driver Not Loaded" in finding.found
+    assert finding.remedy
+
+
+def test_engines_are_told_with_their_devices() -> None:
+    """None at all is a warning."""
+    finding = machine.check_engines(replace(GOOD, engines=(Engine("torch", "2.13.0", ("cpu", "cuda")),)))
+    assert (finding.level, finding.found) == (Level.OK, "torch 2.13.0 (cpu, cuda)")
+    assert machine.check_engines(GOOD).level is Level.WARN
