@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from argosy.core.deadline import Deadline
-from argosy.core.errors import DeadlineExceeded, Overloaded
+from argosy.core.errors import ArgosyError, DeadlineExceeded, Overloaded
 from argosy.telemetry.metrics import ModelMetrics
 
 _SMOOTHING = 0.1
@@ -58,19 +59,24 @@ class Ticket:
 
 
 class _Waiter:
-    __slots__ = ("future", "size", "slots")
+    __slots__ = ("future", "since", "size", "slots")
 
     def __init__(self, slots: int, size: int, future: asyncio.Future[None]) -> None:
         self.slots = slots
         self.size = size
         self.future = future
+        self.since = time.monotonic()
 
 
 class Lane:
     """First in, first out; never longer than its limits.
 
     Guarantees: a request that cannot be queued is refused at once; one whose deadline passes, or whose task is
-    cancelled, while it waits is never given a slot; slots given are given back exactly once.
+    cancelled, while it waits is never given a slot; slots given are given back exactly once; while the lane is shut no
+    slot is given.
+
+    Attributes:
+        given: slots given so far; tells whether the lane was used since an earlier look.
     """
 
     def __init__(self, limits: Limits, metrics: ModelMetrics) -> None:
@@ -81,6 +87,14 @@ class Lane:
         self._queue: deque[_Waiter] = deque()
         self._queued_bytes = 0
         self._service = 0.05
+        self._shut_at = 0.0
+        self._shut = False
+        self.given = 0
+
+    @property
+    def shut(self) -> bool:
+        """Whether everybody has to wait."""
+        return self._shut
 
     @property
     def used(self) -> int:
@@ -103,13 +117,35 @@ class Lane:
         Raises:
             Overloaded: the queue is full.
             DeadlineExceeded: the deadline passed before a slot was free.
+            ArgosyError: whatever it was turned away with.
         """
         wanted = min(slots, self.limits.slots)
-        if not self._queue and self._used + wanted <= self.limits.slots:
+        if not self._queue and not self._shut and self._used + wanted <= self.limits.slots:
             self._take(wanted)
         else:
             await self._wait(wanted, size, deadline)
         return Ticket(self, wanted)
+
+    def close(self) -> None:
+        """Let everybody wait from now on; slots given stay given. Idempotent."""
+        if not self._shut:
+            self._shut, self._shut_at = True, time.monotonic()
+
+    def open(self) -> None:
+        """Give slots again; idempotent."""
+        self._shut = False
+        self._advance()
+
+    def turn_away(self, error: Callable[[], ArgosyError], waited: float = 0.0) -> None:
+        """End the wait of those who have waited so many seconds, or since the lane was closed, with an error each."""
+        before = time.monotonic() - waited
+        for waiter in [each for each in self._queue if max(each.since, self._shut_at) <= before]:
+            if not waiter.future.done():
+                waiter.future.set_exception(error())
+                self._metrics.turned_away.inc()
+                # At once: whoever counts those that wait must not count these.
+                self._queue.remove(waiter)
+                self._forget(waiter)
 
     def give_back(self, slots: int, held: float) -> None:
         """Slots are free again after `held` seconds; the queue moves on."""
@@ -120,6 +156,7 @@ class Lane:
 
     def _take(self, slots: int) -> None:
         self._used += slots
+        self.given += slots
         self._metrics.calls.inc(slots)
 
     async def _wait(self, slots: int, size: int, deadline: Deadline) -> None:
@@ -146,6 +183,9 @@ class Lane:
             self._drop(waiter)
             self._metrics.expired.inc()
             raise
+        except ArgosyError:
+            self._drop(waiter)
+            raise
         finally:
             timer.cancel()
             self._metrics.queue_seconds.observe(time.monotonic() - since)
@@ -164,7 +204,7 @@ class Lane:
         self._advance()
 
     def _advance(self) -> None:
-        while self._queue:
+        while self._queue and not self._shut:
             head = self._queue[0]
             if not head.future.done():
                 if self._used + head.slots > self.limits.slots:

@@ -3,8 +3,8 @@
 One Unix socket in the private run directory; one JSON object a line. Supervisor to worker: `{"snapshot": …}`, at
 once on connection and at every change, and `{"reply": number, "result": …}` or `{"reply": number, "error": …}`.
 Worker to supervisor: `{"suspect": model, "reason": text, "address": of the runtime that was called}`,
-`{"progress": …}` and `{"order": number, "verb": "index" | "load" | "unload", …}`. The values are those of
-`argosy.server.control.messages`. A worker that loses the link says so to itself and tries again; it never serves on
+`{"progress": …}`, `{"leases": …}` and `{"order": number, "verb": "index" | "load" | "unload", …}`. The values are those
+of `argosy.server.control.messages`. A worker that loses the link says so to itself and tries again; it never serves on
 old news.
 """
 
@@ -15,13 +15,21 @@ import contextlib
 import itertools
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from argosy.core.errors import ArgosyError, DeadlineExceeded, Unavailable
-from argosy.server.control.messages import Progress, Snapshot, error_from_mapping, error_to_mapping
+from argosy.core.residency import Lease
+from argosy.server.control.messages import (
+    Progress,
+    Snapshot,
+    error_from_mapping,
+    error_to_mapping,
+    leases_from_mapping,
+    leases_to_mapping,
+)
 from argosy.server.control.repository import ModelRepository
 
 log = logging.getLogger(__name__)
@@ -35,17 +43,29 @@ OnSnapshot = Callable[[Snapshot], None]
 OnSuspect = Callable[[str, str, str], None]
 
 
+class LeaseBook(Protocol):
+    """Where the workers' leases are kept; see `argosy.server.control.residency.leases.Leases`."""
+
+    def report(self, worker: Hashable, leases: Mapping[str, Lease]) -> None:
+        """A worker does this now."""
+
+    def forget(self, worker: Hashable) -> None:
+        """A worker is gone."""
+
+
 class StatusPublisher:
     """The supervisor's end. `publish` never waits; a worker that does not read is cut off.
 
     Args:
         path: the socket to create; an old one is replaced.
         on_suspect: called with model, reason and runtime address when a worker saw an engine crash.
+        leases: told what each worker does with each model; None where nobody asks.
     """
 
-    def __init__(self, path: Path, on_suspect: OnSuspect) -> None:
+    def __init__(self, path: Path, on_suspect: OnSuspect, leases: LeaseBook | None = None) -> None:
         self._path = path
         self._on_suspect = on_suspect
+        self._leases = leases
         self._repository: ModelRepository | None = None
         self._newest: bytes | None = None
         self._workers: dict[asyncio.StreamWriter, Progress] = {}
@@ -111,6 +131,8 @@ class StatusPublisher:
             log.debug("A gateway worker's link ended: %s", error)
         finally:
             del self._workers[writer]
+            if self._leases is not None:
+                self._leases.forget(writer)
             self._moved.set()
             writer.close()
 
@@ -120,6 +142,9 @@ class StatusPublisher:
         elif "progress" in message:
             self._workers[writer] = Progress.from_mapping(message["progress"])
             self._moved.set()
+        elif "leases" in message:
+            if self._leases is not None:
+                self._leases.report(writer, leases_from_mapping(message["leases"]))
         else:
             order = asyncio.create_task(self._obey(message, writer), name=f"order {message['verb']}")
             self._orders.add(order)
@@ -189,6 +214,10 @@ class StatusFollower:
     def report(self, progress: Progress) -> None:
         """Tell the supervisor how far this worker is; dropped while the link is down."""
         self._tell({"progress": progress.to_mapping()})
+
+    def lease(self, leases: Mapping[str, Lease]) -> None:
+        """Tell the supervisor what this worker does with its models; dropped while the link is down."""
+        self._tell({"leases": leases_to_mapping(leases)})
 
     async def order(self, verb: str, seconds: float, **details: Any) -> Any:
         """Have the supervisor carry out an order.

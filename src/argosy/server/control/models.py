@@ -17,11 +17,13 @@ from argosy.core.errors import (
     RuntimeFailure,
     UnsupportedParameter,
 )
+from argosy.core.residency import ResidenceState
 from argosy.core.status import ModelState, ModelStatus, RuntimeStatus
 from argosy.runtime.contract import RuntimeProcess
 from argosy.server.control.messages import Progress, ServedEntry, Snapshot
 from argosy.server.control.orders import Orders, Verb
 from argosy.server.control.repository import RepositoryEntry, RepositoryState, check_model_name
+from argosy.server.control.residency.residency import Residency
 from argosy.store.entries import ModelEntry
 
 log = logging.getLogger(__name__)
@@ -31,8 +33,15 @@ _END_SECONDS = 5.0
 _HEAL_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 _SETTLED = frozenset({ModelState.READY, ModelState.FAILED})
+_RESIDENCES = {
+    ResidenceState.UNLOADED: RepositoryState.UNAVAILABLE,
+    ResidenceState.LOADING: RepositoryState.LOADING,
+    ResidenceState.DRAINING: RepositoryState.UNLOADING,
+    ResidenceState.FAILED: RepositoryState.UNAVAILABLE,
+}
 _UNDER_WAY = {Verb.LOAD: RepositoryState.LOADING, Verb.UNLOAD: RepositoryState.UNLOADING}
 _UNLOADED = "unloaded"
+_ASLEEP = "not in memory; a request makes it load"
 
 
 class Shelf(Protocol):
@@ -82,6 +91,7 @@ class ServedModels:
         shelf: where models are found by name.
         audience: the gateway workers.
         drain_seconds: how long requests for an unloaded model may go on.
+        residency: decides which of the models served are in memory; None leaves all of them there.
     """
 
     def __init__(
@@ -92,8 +102,11 @@ class ServedModels:
         audience: Audience,
         *,
         drain_seconds: float,
+        residency: Residency | None = None,
     ) -> None:
         self._runtime = runtime
+        self._residency = residency
+        self._host = residency or runtime
         self._shelf = shelf
         self._audience = audience
         self._drain_seconds = drain_seconds
@@ -103,14 +116,27 @@ class ServedModels:
         self._revision = 0
         self._stamp = 0
         self._orders = Orders(self._carry_out)
+        if residency is not None:
+            residency.know(model.entry for model in self._served.values())
+
+    @property
+    def count(self) -> int:
+        """How many models are served, in memory or not."""
+        return len(self._served)
 
     def on_status(self, status: RuntimeStatus) -> None:
         """Tell the workers how the runtime stands now."""
         served = tuple(
-            ServedEntry(name, str(model.entry.directory), model.stamp, model.required)
+            ServedEntry(name, str(model.entry.directory), model.stamp, model.required and not self._may_sleep(name))
             for name, model in self._served.items()
         )
-        self._audience.publish(Snapshot(self._revision, status, served))
+        if self._residency is None:
+            self._audience.publish(Snapshot(self._revision, status, served))
+            return
+        self._residency.on_status(status)
+        residences, budget = self._residency.residences(), self._residency.budget
+        # The newest: an older one, told late, would say of a model in memory that it does not answer yet.
+        self._audience.publish(Snapshot(self._revision, self._runtime.status, served, residences, budget))
 
     def note(self, name: str, reason: str) -> None:
         """Have the index say why a model that was never tried cannot be served; an empty reason takes it back."""
@@ -136,8 +162,18 @@ class ServedModels:
         check_model_name(name)
         await self._orders.give(Verb.UNLOAD, name)
 
+    async def start(self) -> None:
+        """Load and evict from now on, if that is anybody's business; the runtime is up."""
+        if self._residency is not None:
+            await self._residency.start(self._announce)
+
+    async def end(self) -> None:
+        """Load and evict no more; idempotent."""
+        if self._residency is not None:
+            await self._residency.stop()
+
     async def stop(self) -> None:
-        """Give up orders under way; idempotent."""
+        """Give up orders under way; idempotent. Models that requests wait for are still loaded."""
         await self._orders.stop()
 
     async def _carry_out(self, verb: Verb, name: str) -> None:
@@ -154,7 +190,7 @@ class ServedModels:
             entry = await asyncio.to_thread(self._shelf.find, name)
         except InvalidModelEntry as error:
             raise self._failed(name, error.message) from None
-        status = await self._runtime.load(entry)
+        status = await self._host.load(entry)
         if status.state not in _SETTLED and name in self._served:
             status = await self._outcome(name)
         if status.state is not ModelState.READY:
@@ -192,8 +228,9 @@ class ServedModels:
             return
         if served is not None:
             del self._served[name]
+            self._forget(name)
             self._announce()
-        await self._runtime.unload(name)
+        await self._host.unload(name)
 
     async def _unload(self, name: str) -> None:
         served = self._served.pop(name, None)
@@ -202,9 +239,10 @@ class ServedModels:
                 raise ModelNotFound(f"There is no model '{name}'; the index lists those there are.", param="model")
             return
         self._failures.pop(name, None)
+        self._forget(name)
         await self._see_off(name)
         try:
-            await self._runtime.unload(name)
+            await self._host.unload(name)
         except UnsupportedParameter:
             # Nothing was changed there, so nothing changes here.
             if served is not None:
@@ -229,6 +267,15 @@ class ServedModels:
         self.on_status(self._runtime.status)
         return self._revision
 
+    def _forget(self, name: str) -> None:
+        if self._residency is not None:
+            self._residency.forget(name)
+
+    def _may_sleep(self, name: str) -> bool:
+        """Whether the server takes requests for the model although it is not in memory."""
+        residence = self._residency.residence(name) if self._residency is not None else None
+        return residence is not None and not residence.pinned
+
     def _failed(self, name: str, reason: str) -> ModelLoadFailed:
         self._failures[name] = reason
         current = self._runtime.status.models.get(name)
@@ -240,6 +287,8 @@ class ServedModels:
         served, verb = self._served.get(name), self._orders.under_way(name)
         status = self._runtime.status.models.get(name)
         version = served.entry.newest.name if served is not None else version
+        if served is not None and verb is None and (asleep := self._asleep(name, version)) is not None:
+            return asleep
         if served is not None and status is not None and status.state is ModelState.READY:
             if verb is Verb.UNLOAD:
                 return RepositoryEntry(name, version, RepositoryState.UNLOADING)
@@ -247,6 +296,15 @@ class ServedModels:
         if verb is not None:
             return RepositoryEntry(name, version, _UNDER_WAY[verb])
         return RepositoryEntry(name, version, RepositoryState.UNAVAILABLE, self._why(name, status))
+
+    def _asleep(self, name: str, version: str) -> RepositoryEntry | None:
+        """The index entry of a model that is served and not in memory."""
+        residence = self._residency.residence(name) if self._may_sleep(name) and self._residency else None
+        if residence is None or residence.state is ResidenceState.RESIDENT:
+            return None
+        state = _RESIDENCES[residence.state]
+        reason = residence.reason or _ASLEEP
+        return RepositoryEntry(name, version, state, reason if state is RepositoryState.UNAVAILABLE else "")
 
     def _why(self, name: str, status: ModelStatus | None) -> str:
         if name in self._served and status is not None:

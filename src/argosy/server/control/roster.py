@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from argosy.core.deadline import Deadline
 from argosy.core.errors import ArgosyError, InvalidModelEntry, ModelNotFound
 from argosy.core.status import RuntimeState, RuntimeStatus
+from argosy.engines.deployment import Lengths, shortened
 from argosy.server.admission.admission import Admission
 from argosy.server.admission.drain import Drain
+from argosy.server.admission.residents import Residents
 from argosy.server.catalog.board import StatusBoard
 from argosy.server.catalog.catalog import Catalog
 from argosy.server.control.messages import Progress, ServedEntry, Snapshot
@@ -40,6 +43,8 @@ class Roster:
         report: tells the supervisor how far this worker is.
         release: makes the data plane let go of models that nothing is asked of any more.
         drain_seconds: how long requests for a model that was unloaded may go on.
+        residents: told which models are in memory; None where all are.
+        lengths: limits of an operator, which the engines hold too.
     """
 
     def __init__(
@@ -54,6 +59,8 @@ class Roster:
         release: Callable[[], Awaitable[None]],
         drain_seconds: float,
         tokenizers: TextTokenizers | None = None,
+        lengths: Lengths | None = None,
+        residents: Residents | None = None,
     ) -> None:
         self._catalog = catalog
         self._templates = templates
@@ -64,6 +71,8 @@ class Roster:
         self._release = release
         self._drain_seconds = drain_seconds
         self._tokenizers = tokenizers or TextTokenizers()
+        self._lengths = lengths or Lengths()
+        self._residents = residents
         self._newest: Snapshot | None = None
         self._heard = asyncio.Event()
         self._served: dict[str, tuple[ServedEntry, ModelEntry]] = {}
@@ -79,6 +88,8 @@ class Roster:
         for name in snapshot.status.models:
             # Its metrics are there before its first request: autoscalers take a missing series for a fault.
             self._admission.lane(name)
+        if self._residents is not None:
+            self._residents.hear(snapshot.residences)
         self._newest = snapshot
         self._heard.set()
 
@@ -103,7 +114,7 @@ class Roster:
     async def _keep(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS if self._leaving else None):
+                async with asyncio.timeout(_LOOK_SECONDS if self._busy() else None):
                     await self._heard.wait()
             told = self._heard.is_set()
             self._heard.clear()
@@ -111,7 +122,7 @@ class Roster:
                 if self._newest is not None and self._newest.revision != self._in_force:
                     await self._apply(self._newest)
                 if await self._see_off() or told:
-                    self._report(Progress(self._in_force, tuple(self._leaving), dict(self._problems)))
+                    self._report(Progress(self._in_force, self._busy(), dict(self._problems)))
             except Exception:
                 # A defect must not keep this worker on old news for ever; the next snapshot is tried again.
                 log.exception("The served models could not be taken over")
@@ -128,7 +139,7 @@ class Roster:
                     problems[item.name] = self._problems[item.name]
                 continue
             try:
-                served[item.name] = (item, await asyncio.to_thread(_read, item))
+                served[item.name] = (item, await asyncio.to_thread(_read, item, self._lengths))
                 await self._templates.start([served[item.name][1]])
             except (ArgosyError, OSError) as error:
                 problems[item.name] = error.message if isinstance(error, ArgosyError) else str(error)
@@ -161,13 +172,18 @@ class Roster:
         for name in gone:
             del self._leaving[name]
             self._templates.forget(name)
-        if gone:
+        settled = self._residents.settle() if self._residents is not None else []
+        if gone or settled:
             await self._release()
-        return bool(gone)
+        return bool(gone or settled)
+
+    def _busy(self) -> tuple[str, ...]:
+        """Models that take no request any more and still have some, as far as is known."""
+        return (*self._leaving, *(self._residents.draining if self._residents is not None else ()))
 
 
-def _read(item: ServedEntry) -> ModelEntry:
+def _read(item: ServedEntry, lengths: Lengths) -> ModelEntry:
     entry = read_entry(Path(item.directory))
     if entry.name != item.name:
         raise InvalidModelEntry(f"{item.directory} holds the model {entry.name!r}, not {item.name!r}.")
-    return entry
+    return replace(entry, spec=shortened(entry.spec, lengths))

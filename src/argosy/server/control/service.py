@@ -60,6 +60,7 @@ class Service:
         self._models.on_status(self._runtime.status)
         await self._workers.start()
         await self._runtime.start()
+        await self._models.start()
         if self._watcher is not None:
             await self._watcher.start()
 
@@ -69,6 +70,7 @@ class Service:
             await self._watcher.stop()
         await self._models.stop()
         await self._workers.stop()
+        await self._models.end()
         await self._runtime.stop()
         await self._publisher.stop()
 
@@ -101,6 +103,6 @@ class Service:
 
     def _check_something_serves(self) -> None:
         models = self._runtime.status.models.values()
-        if models and all(model.state is ModelState.FAILED for model in models):
+        if len(models) == self._models.count and models and all(model.state is ModelState.FAILED for model in models):
             reasons = "; ".join(f"{model.name}: {model.reason}" for model in models)
             raise ModelLoadFailed(f"No model could be loaded. {reasons}")

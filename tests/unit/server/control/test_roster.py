@@ -10,6 +10,7 @@ from argosy.core.deadline import NEVER
 from argosy.core.errors import ArgosyError, ModelNotFound, ModelNotReady
 from argosy.core.models import Task
 from argosy.core.status import ModelState, ModelStatus, RuntimeState, RuntimeStatus
+from argosy.engines.deployment import Lengths
 from argosy.server.admission.admission import Admission
 from argosy.server.admission.drain import Drain
 from argosy.server.catalog.board import StatusBoard
@@ -39,7 +40,7 @@ class Request:
 class Worker:
     """The parts of a worker that a roster keeps."""
 
-    def __init__(self, drain_seconds: float = 30.0) -> None:
+    def __init__(self, drain_seconds: float = 30.0, lengths: Lengths | None = None) -> None:
         self.catalog, self.templates, self.board, self.drain = Catalog(), ChatTemplates(), StatusBoard(), Drain()
         self.admission = Admission(Metrics())
         self.releases = 0
@@ -53,6 +54,7 @@ class Worker:
             report=self.reports.put_nowait,
             release=self.release,
             drain_seconds=drain_seconds,
+            lengths=lengths,
         )
 
     async def release(self) -> None:
@@ -221,3 +223,15 @@ async def test_a_model_that_is_not_required_does_not_hold_readiness_back(worker:
     assert worker.board.ready
     with pytest.raises(ModelNotReady):
         worker.board.check("parrot")
+
+
+async def test_a_limit_on_lengths_is_what_clients_are_told(tmp_path: Path) -> None:
+    """The engines hold it too, so that nobody is told of a context that there is not."""
+    worker = Worker(lengths=Lengths(model=64))
+    worker.roster.hear(snapshot(0, chat(tmp_path, "parrot")))
+    await worker.roster.start()
+    try:
+        assert [model.max_tokens for model in worker.catalog.models] == [64]
+    finally:
+        await worker.roster.stop()
+        await worker.templates.stop()
