@@ -5,25 +5,44 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Environments of other people's clients, whose pins clash with ours.
 JUDGES := .work/judges
+# torch and the exporters; serving never sees them.
+CONVERT := .work/convert
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test judges conformance check format bench bench-peers lock clean
+.PHONY: help serve test lane-judges lane-servers judges convert-environment test-conversion conformance settings check format bench bench-peers lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 serve: $(VENV)/.serve ## install and start everything on port 8000 (ARGS="--port 9000" passes flags)
 	@$(BIN)/argosy serve $(ARGS)
 
 test: $(VENV)/.dev judges ## install what the tests need and run them (ARGS="-k name" passes flags)
 	@$(BIN)/python -m pytest -n 2 tests/unit $(ARGS) || [ $$? -eq 5 ]
-	@$(BIN)/python -m pytest tests/integration tests/e2e tests/conformance $(ARGS) || [ $$? -eq 5 ]
+	@$(MAKE) --no-print-directory -k -j2 --output-sync=target lane-judges lane-servers
+	@$(BIN)/python -m pytest tests/integration $(ARGS) || [ $$? -eq 5 ]
+
+# Both start servers, so each is one process; together they keep two processors busy. The integration tests, which
+# stall processes for a second and more, follow alone.
+lane-judges:
+	@$(BIN)/python -m pytest tests/conformance $(ARGS) || [ $$? -eq 5 ]
+
+lane-servers:
+	@$(BIN)/python -m pytest tests/e2e $(ARGS) || [ $$? -eq 5 ]
 
 judges: $(JUDGES)/clients/.installed $(JUDGES)/aiperf/.installed ## install other people's clients, which judge ours
 
+convert-environment: $(CONVERT)/.installed ## install what argosy convert runs: torch for the processor, and the exporters
+
+test-conversion: $(VENV)/.dev convert-environment ## convert models of eight kinds, serve them, compare the answers
+	@$(BIN)/python -m pytest tests/conversion $(ARGS)
+
 conformance: $(VENV)/.dev judges ## judge anew and write docs/conformance.md
 	@ARGOSY_WRITE_CONFORMANCE=1 $(BIN)/python -m pytest tests/conformance $(ARGS)
+
+settings: $(VENV)/.dev ## write docs/settings.md anew from the declarations
+	@ARGOSY_WRITE_SETTINGS=1 $(BIN)/python -m pytest tests/unit/settings/test_written_settings.py -q $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, layers, docs
 	$(BIN)/ruff check .
@@ -56,6 +75,10 @@ $(VENV)/bin/uv: requirements/bootstrap.txt
 
 $(JUDGES)/%/.installed: requirements/judges-%.txt | $(VENV)/bin/uv
 	@tools/bootstrap.sh judges "$(VENV)" requirements/judges-$*.txt "$(JUDGES)/$*"
+	@touch $@
+
+$(CONVERT)/.installed: requirements/convert.txt | $(VENV)/bin/uv
+	@tools/bootstrap.sh convert "$(VENV)" requirements/convert.txt "$(CONVERT)"
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/bin/uv requirements/serve.txt pyproject.toml

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from argosy.core.deadline import Deadline
@@ -62,6 +63,15 @@ class TritonPythonModel:
         inputs = [pb_utils.get_input_tensor_by_name(request, "numbers").as_numpy() for request in requests]
         return [pb_utils.InferenceResponse([pb_utils.Tensor("numbers", numbers)]) for numbers in inputs]
 """
+
+A_SECOND_TO_FINISH = (
+    SERVES_NUMBERS
+    + """
+    def finalize(self):
+        import time
+        time.sleep(1)
+"""
+)
 
 SLOW_TO_FINISH = """
 import time
@@ -201,6 +211,25 @@ async def test_t7_a_new_form_takes_over_without_a_failed_request(triton: Serve, 
                 await asyncio.sleep(0.05)
         assert (await served.client.infer(numbers())).outputs
         await asyncio.sleep(0.5)
+        assert (served.supervisor.status.generation, served.supervisor.status.restarts) == (1, 0)
+
+
+async def test_loading_what_is_loaded_does_not_mistake_the_end_of_the_former_form(
+    triton: Serve, tmp_path: Path
+) -> None:
+    """Loaded again while the form before it still ends, a model goes on, and no fault is seen in that end."""
+    old = python_model(tmp_path / "old", "model", A_SECOND_TO_FINISH)
+    new = python_model(tmp_path / "new", "model", A_SECOND_TO_FINISH)
+    async with triton([old]) as served:
+        before = served.stubs["model"]
+        # The second may still replace the first; Triton leaves the third as it is.
+        for _ in range(3):
+            await served.supervisor.load(new)
+        async with asyncio.timeout(GENEROUS):
+            while psutil.pid_exists(before):
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        assert (await served.client.infer(numbers())).outputs
         assert (served.supervisor.status.generation, served.supervisor.status.restarts) == (1, 0)
 
 

@@ -16,6 +16,9 @@ from argosy.api.http.exchange import HttpOptions
 from argosy.api.http.routes import DirectRoute, RouteSpec, schemas
 from argosy.api.kserve.errors import ERRORS as KSERVE
 from argosy.api.kserve.routes import KServeRoutes
+from argosy.api.management.errors import ERRORS as MANAGEMENT
+from argosy.api.management.errors import PREFIX as MANAGEMENT_PREFIX
+from argosy.api.management.routes import ManagementRoutes
 from argosy.api.nim.routes import NimRoutes
 from argosy.api.openai.errors import ERRORS
 from argosy.api.openai.routes import OpenAIRoutes
@@ -28,6 +31,7 @@ from argosy.server.catalog.board import StatusBoard
 from argosy.server.catalog.catalog import Catalog
 from argosy.server.control.repository import ModelRepository
 from argosy.server.dataplane.plane import DataPlane
+from argosy.server.profiles.board import ProfileBoard
 from argosy.server.text.templates import ChatTemplates
 from argosy.server.text.tokenize import TextTokenizers
 from argosy.telemetry.access import AccessLog
@@ -45,6 +49,7 @@ class GatewayParts:
         access_log: None writes no line per request.
         extra_metrics: further Prometheus text to append to `/metrics`.
         repository: None where models can be neither loaded nor unloaded.
+        profiles: judges the models' profiles; None makes one that looks at this machine.
     """
 
     catalog: Catalog
@@ -61,6 +66,7 @@ class GatewayParts:
     options: HttpOptions = field(default_factory=HttpOptions)
     extra_metrics: Callable[[], Awaitable[bytes]] | None = None
     repository: ModelRepository | None = None
+    profiles: ProfileBoard | None = None
 
 
 _DESCRIPTION = """Every path under `/v1/`, and `/v2/rerank`, `/rerank`, `/tokenize`, `/detokenize` and `/metrics`, is
@@ -131,6 +137,7 @@ def create_gateway(parts: GatewayParts, lifespan: Lifespan | None = None) -> Gat
             extra_metrics=parts.extra_metrics,
         ).routes(),
         *RerankRoutes(parts.catalog, parts.plane.ranker).routes(),
+        *ManagementRoutes(parts.profiles or ProfileBoard(parts.catalog)).routes(),
     ]
     edge = EdgeParts(
         authenticator=parts.authenticator,
@@ -151,6 +158,8 @@ def _dialect(path: str) -> ErrorDialect:
         return COHERE
     if path == TEI_PATH:
         return TEI
+    if path.startswith(MANAGEMENT_PREFIX):
+        return MANAGEMENT
     if path == "/v2" or path.startswith("/v2/"):
         return KSERVE
     return ERRORS

@@ -11,6 +11,8 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -25,6 +27,7 @@ from argosy.api.kserve.grpc.exchange import GrpcOptions
 from argosy.api.kserve.grpc.server import GrpcServer
 from argosy.api.kserve.grpc.service import ServiceParts
 from argosy.app.worker_configuration import WorkerConfiguration
+from argosy.engines.deployment import Lengths
 from argosy.runtime.triton.client import TritonClient
 from argosy.runtime.triton.scrape import scrape
 from argosy.server.access.anyone import OpenAccess
@@ -33,13 +36,18 @@ from argosy.server.access.keys import StaticKeys
 from argosy.server.admission.admission import Admission
 from argosy.server.admission.drain import Drain
 from argosy.server.admission.lane import Limits
+from argosy.server.admission.residents import Residents
 from argosy.server.catalog.board import StatusBoard
 from argosy.server.catalog.catalog import Catalog
 from argosy.server.control.link import StatusFollower
 from argosy.server.control.linked import LinkedRepository, OrderOptions
 from argosy.server.control.messages import Snapshot
 from argosy.server.control.roster import Roster
+from argosy.server.dataplane.encode import BatchOptions
 from argosy.server.dataplane.plane import DataPlane
+from argosy.server.probe.host import probe
+from argosy.server.profiles.board import ProfileBoard
+from argosy.server.profiles.select import Options
 from argosy.server.text.templates import ChatTemplates
 from argosy.server.text.tokenize import TextTokenizers
 from argosy.telemetry.access import AccessLog
@@ -64,7 +72,7 @@ class Worker:
         self._drain = Drain()
         self._templates = ChatTemplates()
         self._tokenizers = TextTokenizers()
-        self._catalog = Catalog()
+        self._catalog = Catalog(aliases=configuration.aliases)
         self._follower = StatusFollower(Path(configuration.link), self._on_snapshot, self._on_lost)
         self._repository = LinkedRepository(self._follower, _order_options(configuration))
         self._client = TritonClient(on_suspect=self._follower.suspect)
@@ -79,7 +87,15 @@ class Worker:
         self._admission = Admission(self._metrics, limits, workers=configuration.workers)
         self._authenticator = _authenticator(configuration)
         self._access_log = AccessLog() if configuration.log_requests else None
-        self._plane = DataPlane.over(self._client, self._board, self._admission, self._metrics)
+        self._residents = self._doors() if configuration.load_on_demand else None
+        self._plane = DataPlane.over(
+            self._client,
+            self._board,
+            self._admission,
+            self._metrics,
+            batches=_batches(configuration),
+            residents=self._residents,
+        )
         self._grpc = GrpcServer(self._grpc_parts()) if configuration.grpc_port else None
         self._roster = Roster(
             self._catalog,
@@ -91,6 +107,8 @@ class Worker:
             release=self._client.release,
             drain_seconds=configuration.drain_timeout,
             tokenizers=self._tokenizers,
+            lengths=Lengths(configuration.max_model_len, configuration.max_input_length),
+            residents=self._residents,
         )
 
     def app(self) -> FastAPI:
@@ -111,6 +129,7 @@ class Worker:
             access_log=self._access_log,
             options=HttpOptions(max_body_bytes=configuration.max_body_bytes),
             extra_metrics=self._runtime_metrics,
+            profiles=_profiles(configuration, self._catalog),
         )
         return create_gateway(parts, lifespan=self._lifespan)
 
@@ -160,6 +179,8 @@ class Worker:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        if self._residents is not None:
+            await self._residents.start()
         await self._follower.start()
         await self._roster.start()
         try:
@@ -171,12 +192,15 @@ class Worker:
                 await self._grpc.stop()
             await self._roster.stop()
             await self._follower.stop()
+            if self._residents is not None:
+                await self._residents.stop()
             await self._client.close()
             await self._templates.stop()
             self._tokenizers.stop()
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
         self._connect(snapshot.status.address)
+        self._metrics.residences_changed(snapshot.residences, snapshot.budget)
         self._roster.hear(snapshot)
 
     def _on_lost(self) -> None:
@@ -187,6 +211,10 @@ class Worker:
         task = asyncio.ensure_future(self._client.connect(address))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
+
+    def _doors(self) -> Residents:
+        wait = self._configuration.load_queue_timeout
+        return Residents(self._admission, self._board, self._follower.lease, wait=wait)
 
     def _grpc_parts(self) -> ServiceParts:
         options = GrpcOptions(max_message_bytes=self._configuration.max_body_bytes)
@@ -213,10 +241,27 @@ def _authenticator(configuration: WorkerConfiguration) -> Authenticator:
     return OpenAccess(operator=configuration.open_operator)
 
 
+def _profiles(configuration: WorkerConfiguration, catalog: Catalog) -> ProfileBoard:
+    usual = Options()
+    options = Options(
+        max_model_len=configuration.max_model_len,
+        gpu_memory_fraction=configuration.gpu_memory_utilization or usual.gpu_memory_fraction,
+    )
+    triton = Path(configuration.tritonserver) if configuration.tritonserver else None
+    return ProfileBoard(catalog, options, partial(probe, devices=True, tritonserver=triton))
+
+
+def _batches(configuration: WorkerConfiguration) -> BatchOptions:
+    """No call may hold more rows than an execution."""
+    usual = BatchOptions()
+    return replace(usual, rows=min(usual.rows, configuration.max_batch_size or usual.rows))
+
+
 def _order_options(configuration: WorkerConfiguration) -> OrderOptions:
     """A worker waits a little longer than the supervisor may take."""
     return OrderOptions(
-        load=configuration.load_timeout + _ORDER_GRACE, unload=configuration.drain_timeout + 2 * _ORDER_GRACE
+        load=configuration.load_timeout + configuration.load_queue_timeout + _ORDER_GRACE,
+        unload=configuration.drain_timeout + 2 * _ORDER_GRACE,
     )
 
 

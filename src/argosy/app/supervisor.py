@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from argosy.app import residency
+from argosy.app.deployment import overriding, without_effect
+from argosy.app.profiles import serve_options
+from argosy.app.sources import source_models
 from argosy.app.worker_configuration import WorkerConfiguration
 from argosy.core.errors import ConfigurationError, InvalidSetting
 from argosy.runtime.contract import RuntimeProcess
@@ -21,6 +25,7 @@ from argosy.runtime.triton.remote import RemoteOptions, RemoteTriton
 from argosy.runtime.triton.supervisor import SupervisorOptions, TritonSupervisor
 from argosy.server.access.keys import StaticKeys, parse_keys, read_keys
 from argosy.server.artifacts.adapters.folder import AdapterFolder, AdapterOptions, Scan
+from argosy.server.artifacts.fetch.progress import Listener, quiet
 from argosy.server.artifacts.library import Library
 from argosy.server.artifacts.places import cache_directory, model_stores, run_directory
 from argosy.server.artifacts.resolve import resolve, survey
@@ -28,9 +33,11 @@ from argosy.server.control.adapters import AdapterWatcher
 from argosy.server.control.link import StatusPublisher
 from argosy.server.control.listener import bind, is_loopback, reserve
 from argosy.server.control.models import ServedModels
+from argosy.server.control.residency.leases import Leases
 from argosy.server.control.service import Service
 from argosy.server.control.workers import GatewayWorkers, WorkerOptions, worker_command
 from argosy.server.probe.host import Host, probe, recommended_engine_threads, recommended_workers
+from argosy.server.profiles import serving, wish
 from argosy.settings import Loaded, Settings
 from argosy.store.entries import ModelEntry
 from argosy.telemetry.metrics import forget_process
@@ -49,6 +56,8 @@ class Plan:
         entries: the models of the start, adapters last.
         adapters: where adapters are found, and what was found before the start; None when no folder is set.
         problems: model entries that were left out, a sentence each.
+        warnings: what the operator said and the engines of these models cannot do, a sentence each.
+        choices: the profile of every entry, and why.
         keys: API key by name, empty when everybody may ask.
     """
 
@@ -57,6 +66,8 @@ class Plan:
     entries: tuple[ModelEntry, ...]
     adapters: tuple[AdapterFolder, Scan] | None
     problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+    choices: serving.Choices
     keys: Mapping[str, str]
     run_directory: Path
     cache: Path
@@ -78,8 +89,12 @@ class Plan:
         return bool(self.keys)
 
 
-def plan(loaded: Loaded) -> Plan:
-    """Decide everything that can be decided without starting anything.
+def plan(loaded: Loaded, listener: Listener = quiet) -> Plan:
+    """Decide everything that can be decided without starting anything; models that are not here are fetched.
+
+    Args:
+        loaded: the settings.
+        listener: told how far fetching is.
 
     Raises:
         ConfigurationError: a model, key file, address or folder cannot be used; the message has the remedy.
@@ -89,15 +104,33 @@ def plan(loaded: Loaded) -> Plan:
     _refuse_open_address(settings, keys)
     _refuse_one_port(settings)
     cache = cache_directory(settings.cache, loaded.environment)
-    selection = resolve(settings.models, model_stores(settings.model_store), cache)
+    sources = source_models(loaded, listener)
+    selection = resolve(settings.models, model_stores(settings.model_store), cache, sources)
     adapters = _adapters(settings, selection.entries, cache)
+    _refuse_shared_names(settings, selection.entries)
     found = adapters[1] if adapters is not None else Scan()
+    host = probe(tritonserver=settings.tritonserver)
+    choices = serving.choose(
+        host,
+        (*selection.entries, *found.entries),
+        wish.parse(settings.model_profile),
+        serve_options(settings),
+        named=bool(settings.models),
+    )
+    entries, too_large = residency.choose(settings, choices.entries, host.memory)
     return Plan(
         settings=settings,
-        host=probe(),
-        entries=(*selection.entries, *found.entries),
+        host=host,
+        entries=entries,
         adapters=adapters,
-        problems=(*(problem.message for problem in selection.problems), *found.problems.values()),
+        problems=(
+            *(problem.message for problem in selection.problems),
+            *found.problems.values(),
+            *choices.problems,
+            *too_large,
+        ),
+        warnings=(*without_effect(loaded, entries), *choices.warnings),
+        choices=choices.of(entries),
         keys=keys,
         run_directory=run_directory(settings.run_directory, settings.port, loaded.environment),
         cache=cache,
@@ -119,9 +152,17 @@ def build_service(chosen: Plan) -> Iterator[Service]:
     # Not the run directory: that is entered only with its lock, and the link must exist before.
     scratch = Path(tempfile.mkdtemp(prefix="argosy-link-"))
     try:
-        publisher = StatusPublisher(scratch / "status.sock", runtime.suspect)
+        leases = Leases()
+        publisher = StatusPublisher(scratch / "status.sock", runtime.suspect, leases)
         library = Library(chosen.entries, model_stores(settings.model_store))
-        models = ServedModels(runtime, chosen.entries, library, publisher, drain_seconds=settings.drain_timeout)
+        models = ServedModels(
+            runtime,
+            chosen.entries,
+            library,
+            publisher,
+            drain_seconds=settings.drain_timeout,
+            residency=residency.build(settings, runtime, publisher, leases, chosen.host.memory),
+        )
         configuration = worker_configuration(chosen, scratch)
         options = WorkerOptions(
             command=worker_command("argosy.app.gateway"),
@@ -159,6 +200,14 @@ def worker_configuration(chosen: Plan, scratch: Path) -> WorkerConfiguration:
         log_level=settings.log_level,
         log_format=settings.log_format,
         log_requests=settings.log_requests,
+        aliases=_aliases(chosen),
+        max_model_len=settings.max_model_len,
+        max_input_length=settings.max_input_length,
+        max_batch_size=settings.max_batch_size,
+        tritonserver=str(settings.tritonserver or ""),
+        gpu_memory_utilization=settings.gpu_memory_utilization,
+        load_on_demand=settings.load_on_demand,
+        load_queue_timeout=settings.load_queue_timeout,
     )
 
 
@@ -168,7 +217,7 @@ def _runtime(chosen: Plan) -> RuntimeProcess:
     if settings.triton_url:
         return RemoteTriton(chosen.entries, _remote_options(settings))
     installation = locate(LocateOptions(binary=settings.tritonserver))
-    return TritonSupervisor(installation, chosen.entries, _supervisor_options(chosen))
+    return TritonSupervisor(installation, residency.at_start(settings, chosen.entries), _supervisor_options(chosen))
 
 
 def _remote_options(settings: Settings) -> RemoteOptions:
@@ -184,10 +233,36 @@ def _supervisor_options(chosen: Plan) -> SupervisorOptions:
     return SupervisorOptions(
         run_directory=chosen.run_directory,
         parameters=parameters,
-        server=ServerOptions(gpu=bool(chosen.host.gpus)),
+        overriding=overriding(settings, threads, _tags(chosen)),
+        server=ServerOptions(gpu=bool(chosen.host.gpus), arguments=_triton_arguments(settings)),
         watch=WatchOptions(load_deadline=settings.load_timeout),
         start_deadline=settings.start_timeout,
     )
+
+
+def _refuse_shared_names(settings: Settings, models: Sequence[ModelEntry]) -> None:
+    names = settings.served_model_name
+    if not names:
+        return
+    if len(models) != 1:
+        raise InvalidSetting(
+            f"--served-model-name (NIM_SERVED_MODEL_NAME) names one model ({', '.join(names)}) and {len(models)} "
+            "are served. Say which: argosy serve MODEL. Several are named as they are listed: argosy serve NAME=PATH."
+        )
+
+
+def _aliases(chosen: Plan) -> dict[str, str]:
+    """The further names of the one model; its own name among them changes nothing."""
+    own = [entry.name for entry in chosen.entries if entry.spec.parent is None]
+    return {name: own[0] for name in chosen.settings.served_model_name if name not in own}
+
+
+def _tags(chosen: Plan) -> dict[str, Mapping[str, str]]:
+    return {choice.entry.name: choice.verdict.profile.tags for choice in chosen.choices.served}
+
+
+def _triton_arguments(settings: Settings) -> tuple[str, ...]:
+    return (f"--log-verbose={settings.triton_log_verbose}",) if settings.triton_log_verbose else ()
 
 
 def _adapters(settings: Settings, models: Sequence[ModelEntry], cache: Path) -> tuple[AdapterFolder, Scan] | None:

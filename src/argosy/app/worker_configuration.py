@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -19,6 +19,14 @@ class WorkerConfiguration:
         load_timeout: seconds that one model gets to load.
         grpc_host: address that KServe's gRPC listens on.
         grpc_port: its port, shared by all workers; 0 for none.
+        aliases: further public names, each for the name of a model.
+        max_model_len: longest context or input an operator allows, tokens; None leaves it to the models.
+        max_input_length: longest input an operator allows, tokens; None leaves it to the models.
+        max_batch_size: most rows in one call to an engine; None leaves it to the models.
+        load_on_demand: whether requests wait for models that are not in memory.
+        load_queue_timeout: seconds that they wait at most.
+        tritonserver: the Triton program that the settings name; empty means the wheel's.
+        gpu_memory_utilization: share of a GPU that an engine may take; None leaves it to the engines.
         listener: descriptor of the inherited listening socket.
         slot: this worker's number.
     """
@@ -39,6 +47,14 @@ class WorkerConfiguration:
     log_level: str
     log_format: str
     log_requests: bool
+    aliases: dict[str, str] = field(default_factory=dict)
+    max_model_len: int | None = None
+    max_input_length: int | None = None
+    max_batch_size: int | None = None
+    load_on_demand: bool = False
+    load_queue_timeout: float = 60.0
+    tritonserver: str = ""
+    gpu_memory_utilization: float | None = None
     listener: int = -1
     slot: int = 0
 

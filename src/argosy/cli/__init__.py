@@ -10,7 +10,24 @@ import click
 from argosy import __version__
 from argosy.core.errors import ArgosyError
 
-VERBS = ("serve", "models", "config", "doctor")
+VERBS = (
+    "serve",
+    "models",
+    "analyze",
+    "config",
+    "doctor",
+    "profiles",
+    "list-model-profiles",
+    "list-profiles",
+    "pull",
+    "download-to-cache",
+    "create-model-store",
+    "convert",
+)
+_ELSEWHERE = {
+    "list-model-profiles": ("profiles", "list_model_profiles"),
+    "list-profiles": ("profiles", "list_model_profiles"),
+}
 
 
 class _Verbs(click.Group):
@@ -22,7 +39,8 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"argosy.cli.{cmd_name}").command
+        module, attribute = _ELSEWHERE.get(cmd_name, (cmd_name.replace("-", "_"), "command"))
+        command: click.Command = getattr(importlib.import_module(f"argosy.cli.{module}"), attribute)
         return command
 
 
@@ -34,6 +52,8 @@ def group() -> None:
     \b
     argosy serve                      serve every model in the store on port 8000
     argosy serve ./my-model.gguf      serve one more model from a file
+    argosy pull org/name              fetch a model of the Hugging Face hub
+    argosy profiles ./my-model        say how a model can run here, and why not otherwise
     argosy doctor                     say what this machine lacks and how to add it
     """
 

@@ -26,9 +26,12 @@ def command(context: click.Context, as_json: bool) -> None:
     \b
     argosy doctor
     ARGOSY_PORT=9000 argosy doctor --json
+    argosy doctor --json > host.json        (a description for: argosy profiles MODEL --host host.json)
     """
-    host = probe(devices=False)
-    findings = examine(host, _plan(load()))
+    chosen = _plan(load())
+    # One of the checks asks for the devices as well, and is what people see.
+    host = probe(devices=as_json, tritonserver=chosen.tritonserver)
+    findings = examine(host, chosen)
     failed = any(finding.level is Level.FAIL for finding in findings)
     if as_json:
         click.echo(orjson.dumps(_document(host, findings, ok=not failed), option=orjson.OPT_INDENT_2))

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from argosy.app.supervisor import adapter_folder
+from argosy.cli import models_in_memory
 from argosy.server.artifacts.adapters.adopt import Adapter
 from argosy.server.artifacts.places import cache_directory, model_stores
 from argosy.server.artifacts.resolve import Selection, survey
@@ -28,8 +29,10 @@ from argosy.store.entries import ModelEntry
     type=click.Path(path_type=Path),
     help="Folder with model store entries; may be given again. Default: the configured store.",
 )
+@click.option("--url", default="", help="Ask the server at this address what it has in memory instead.")
+@click.option("--key", default="", help="API key for --url. Default: the first of ARGOSY_API_KEYS.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-def command(stores: tuple[Path, ...], as_json: bool) -> None:
+def command(stores: tuple[Path, ...], url: str, key: str, as_json: bool) -> None:
     """List the models in the store: what each does, how it runs, and how accurate it was measured to be.
 
     Adapters in the folder of NIM_PEFT_SOURCE follow, with what keeps a broken one from being served.
@@ -37,8 +40,12 @@ def command(stores: tuple[Path, ...], as_json: bool) -> None:
     \b
     argosy models
     argosy models --store ./my-models --json
+    argosy models --url http://127.0.0.1:8000
     """
     loaded = load()
+    if url:
+        _print_running(url, key or _first_key(loaded), as_json=as_json)
+        return
     chosen = stores or model_stores(loaded.settings.model_store)
     selection = survey(chosen)
     adapters = _adapters(loaded, selection)
@@ -46,6 +53,19 @@ def command(stores: tuple[Path, ...], as_json: bool) -> None:
         click.echo(orjson.dumps(_document(selection, adapters), option=orjson.OPT_INDENT_2))
         return
     _print(selection, adapters, chosen, Console())
+
+
+def _print_running(url: str, key: str, *, as_json: bool) -> None:
+    found = models_in_memory.ask(url, key)
+    if as_json:
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    else:
+        models_in_memory.show(found, Console())
+
+
+def _first_key(loaded: Loaded) -> str:
+    keys = loaded.settings.api_keys
+    return keys[0].reveal().rpartition(":")[2] if keys else ""
 
 
 def _adapters(loaded: Loaded, selection: Selection) -> list[dict[str, Any]]:
@@ -108,25 +128,24 @@ def _print(selection: Selection, adapters: list[dict[str, Any]], stores: tuple[P
 
 def _table(selection: Selection) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("model", "task", "engine", "profile", "size", "versions", "licence", "accuracy"):
-        table.add_column(column, justify="right" if column == "size" else "left", overflow="fold")
+    for column in ("model", "task", "engine", "profile", "size"):
+        table.add_column(column, justify="right" if column == "size" else "left", no_wrap=True)
+    table.add_column("accuracy", overflow="fold")
     for row in map(_row, selection.entries):
         size = f"{row['bytes'] / (1 << 20):.1f} MiB"
-        versions = ", ".join(map(str, row["versions"]))
-        cells = (row["name"], row["task"], row["engine"], row["profile"], size, versions, row["license"])
+        cells = (row["name"], row["task"], row["engine"], row["profile"], size)
         # Names and figures come from files: brackets in them are not markup.
         table.add_row(*(escape(cell) for cell in (*cells, _brief(row["accuracy"]))))
     return table
 
 
-def _brief(accuracy: Mapping[str, Any], most: int = 3) -> str:
-    """The first few figures, as `name 0.9995`; nested tables are opened."""
-    figures: list[str] = []
+def _brief(accuracy: Mapping[str, Any]) -> str:
+    """The first figure that is no count, as `cosine.mean 0.9995`; nested tables are opened."""
     pending = list(accuracy.items())
-    while pending and len(figures) < most:
+    while pending:
         name, value = pending.pop(0)
         if isinstance(value, Mapping):
             pending = [(f"{name}.{key}", item) for key, item in value.items()] + pending
-        elif isinstance(value, int | float):
-            figures.append(f"{name} {value:.4g}")
-    return ", ".join(figures) or "not measured"
+        elif isinstance(value, float):
+            return f"{name} {value:.4g}"
+    return "not measured"

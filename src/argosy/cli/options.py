@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from argosy.settings import Declaration, Settings, declarations, flag
+from argosy.settings import Declaration, declarations, flag
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -36,16 +36,28 @@ def settings_flags(command: Command) -> Command:
     return command
 
 
+def some_settings_flags(*names: str) -> Callable[[Command], Command]:
+    """Give a command the flags of these settings only."""
+    known = dict(declarations())
+
+    def decorate(command: Command) -> Command:
+        for name in reversed(names):
+            command = _flag(name, known[name])(command)
+        return command
+
+    return decorate
+
+
 def _flag(name: str, declaration: Declaration) -> Callable[[Command], Command]:
-    if isinstance(_default(name), bool):
+    if _is_switch(declaration):
         spelling = f"{flag(name)}/--no-{flag(name)[2:]}"
         return click.option(spelling, name, default=None, help=declaration.help)
     kind = _Parsed(_metavar(name), declaration)
     return click.option(flag(name), name, type=kind, default=None, help=declaration.help)
 
 
-def _default(name: str) -> Any:
-    return getattr(Settings(), name)
+def _is_switch(declaration: Declaration) -> bool:
+    return getattr(declaration.parse, "schema", {}).get("type") == "boolean"
 
 
 def _metavar(name: str) -> str:

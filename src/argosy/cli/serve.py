@@ -12,9 +12,12 @@ import uvloop
 from rich.console import Console
 
 from argosy.app.supervisor import Plan, build_service, plan
+from argosy.cli.config import print_configuration
+from argosy.cli.download_progress import DownloadProgress
 from argosy.cli.options import settings_flags
 from argosy.cli.startup_report import StartupReport
 from argosy.server.control.service import Service
+from argosy.server.profiles import serving
 from argosy.settings import load
 
 log = logging.getLogger(__name__)
@@ -22,30 +25,59 @@ log = logging.getLogger(__name__)
 
 @click.command()
 @click.argument("models", nargs=-1)
+@click.option("--dry-run", is_flag=True, help="Say what would be served, with which profile and why, and leave.")
 @settings_flags
-def command(models: tuple[str, ...], **flags: Any) -> None:
+def command(models: tuple[str, ...], *, dry_run: bool, **flags: Any) -> None:
     """Serve MODELS, or every model in the store when none is named.
 
-    MODEL is a name in the store, a path, or name=path. A path may be a .gguf file, a .onnx file, an OpenVINO network
-    or language model, or a Hugging Face encoder folder with an ONNX or OpenVINO file.
+    MODEL is a name in the store, a path, a source to fetch, or name= before one of these. A path may be a .gguf file, a
+    .onnx file, an OpenVINO network or language model, a TensorFlow SavedModel, a Hugging Face encoder folder with an
+    ONNX or OpenVINO file, or an archive of one of these. A source is org/name of the Hugging Face hub, hf://org/name/file,
+    or https://...#sha256=...; what was fetched once is served without a network from then on.
 
     \b
     argosy serve
     argosy serve all-minilm-l6-v2 abacus --port 9000
     argosy serve mine=./path/to/model.gguf
+    argosy serve hf://org/name/model-Q8_0.gguf
     argosy serve --host 0.0.0.0 --api-keys-file keys.txt
+    argosy serve ./my-model.gguf --dry-run
     """
     loaded = load({**flags, "models": models or None})
     console = Console(stderr=False, highlight=False)
+    if loaded.settings.show_config:
+        print_configuration(console, loaded)
+        return
     for warning in loaded.warnings:
         console.print(f"[yellow]warning:[/] {warning}")
-    chosen = plan(loaded)
+    with DownloadProgress(console) as progress:
+        chosen = plan(loaded, progress)
+    for warning in chosen.warnings:
+        console.print(f"[yellow]warning:[/] {warning}")
+    if dry_run:
+        _tell(chosen, console)
+        return
+    for line in serving.start_lines(chosen.choices.served):
+        console.print(line, markup=False, soft_wrap=True)
     uvloop.run(_serve(chosen, console))
+
+
+def _tell(chosen: Plan, console: Console) -> None:
+    for problem in chosen.problems:
+        console.print(f"left out: {problem}", style="yellow", markup=False, soft_wrap=True)
+    for line in serving.dry_run_lines(chosen.host, chosen.choices):
+        console.print(line, markup=False, soft_wrap=True)
 
 
 async def _serve(chosen: Plan, console: Console) -> None:
     report = StartupReport(
-        console, chosen.entries, chosen.problems, chosen.url, secured=chosen.secured, grpc=chosen.grpc_address
+        console,
+        chosen.entries,
+        chosen.problems,
+        chosen.url,
+        secured=chosen.secured,
+        grpc=chosen.grpc_address,
+        on_demand=chosen.settings.load_on_demand,
     )
     with build_service(chosen) as service:
         ended = _end_on_signals(service, report)

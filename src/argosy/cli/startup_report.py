@@ -19,6 +19,7 @@ _MARKS = {
     ModelState.FENCED: "[yellow]![/]",
     ModelState.FAILED: "[red]✗[/]",
 }
+_ASLEEP = "[dim]z[/]"
 _ROUTES = {
     Task.GENERATE: "/v1/chat/completions",
     Task.EMBED: "/v1/embeddings",
@@ -39,6 +40,7 @@ class StartupReport:
         url: where the gateway listens.
         secured: whether requests need a key.
         grpc: where KServe's gRPC listens; empty when it is off.
+        on_demand: whether models are loaded when they are asked for.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class StartupReport:
         *,
         secured: bool,
         grpc: str = "",
+        on_demand: bool = False,
     ) -> None:
         self._console = console
         self._entries = entries
@@ -57,6 +60,7 @@ class StartupReport:
         self._url = url
         self._secured = secured
         self._grpc = grpc
+        self._on_demand = on_demand
         self._began = time.monotonic()
         self._models: dict[str, ModelStatus] = {}
         self._state: RuntimeState | None = None
@@ -67,7 +71,7 @@ class StartupReport:
         """Say what is about to happen."""
         for problem in self._problems:
             self._console.print(f"[yellow]left out:[/] {problem}", soft_wrap=True)
-        self._console.print(f"Starting Triton with {len(self._entries)} models …")
+        self._console.print(f"Starting Triton for {len(self._entries)} models …")
 
     def on_status(self, status: RuntimeStatus) -> None:
         """Print what changed; on the way out nothing is news."""
@@ -100,10 +104,14 @@ class StartupReport:
         self._console.print(self._table())
         ready = [entry for entry in self._entries if self._is_ready(entry)]
         self._console.print(f"Serving {len(ready)} models on {self._url} after {self._seconds}. Ctrl-C stops.")
+        if self._on_demand and len(ready) < len(self._entries):
+            self._console.print(f"{len(self._entries) - len(ready)} more are loaded by the first request for each.")
         self._console.print(f"OpenAI base URL: {self._url}/v1   docs: {self._url}/docs")
         grpc = f"   KServe gRPC: {self._grpc}" if self._grpc else ""
         self._console.print(f"KServe v2: {self._url}/v2{grpc}")
-        example = next((text for entry in ready if (text := self._example(entry))), "")
+        example = next(
+            (text for entry in (self._entries if self._on_demand else ready) if (text := self._example(entry))), ""
+        )
         if example:
             self._console.print("\nTry:")
             # A long line must survive being copied from the terminal.
@@ -132,7 +140,7 @@ class StartupReport:
             table.add_column(column, overflow="fold")
         for entry in self._entries:
             model = self._models.get(entry.name)
-            mark = _MARKS[model.state] if model else _MARKS[ModelState.LOADING]
+            mark = _MARKS[model.state] if model else _ASLEEP if self._on_demand else _MARKS[ModelState.LOADING]
             spec = entry.spec
             name = f"{entry.name} (adapter of {spec.parent})" if spec.parent else entry.name
             table.add_row(mark, name, spec.task, spec.engine, spec.profile.label, _ROUTES[spec.task])

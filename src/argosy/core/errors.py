@@ -26,9 +26,16 @@
     ├── RuntimeFailure               the serving runtime could not do what it was told
     │   ├── RuntimeStartFailed
     │   └── ModelLoadFailed
+    ├── ConversionFailed             a step of a conversion failed, or passed its limits
+    │   └── ProofFailed              what was built is not right enough to be served
     └── ConfigurationError           the operator can fix it; the process does not start
         ├── InvalidSetting
         ├── InvalidModelEntry        a model on disk is broken or not allowed
+        │   └── CorruptModel         its bytes are not those its checksum was made of
+        ├── SourceUnavailable        a model cannot be fetched from where it is kept
+        │   └── NotCached            and may not be, because this process is offline
+        ├── ModelEntryExists         another writer was first
+        ├── StorageFull              the disk has no room for it
         ├── MissingRequirement       the machine lacks something; names the command that adds it
         ├── AddressInUse
         └── AlreadyRunning
@@ -217,6 +224,18 @@ class ModelLoadFailed(RuntimeFailure):
     code = "model_load_failed"
 
 
+class ConversionFailed(ArgosyError):
+    """A step of a conversion failed, or passed its limits."""
+
+    code = "conversion_failed"
+
+
+class ProofFailed(ConversionFailed):
+    """What was built is not right enough to be served."""
+
+    code = "proof_failed"
+
+
 class ConfigurationError(ArgosyError):
     """The operator can fix it; the process does not start."""
 
@@ -233,6 +252,36 @@ class InvalidModelEntry(ConfigurationError):
     """A model on disk is broken or not allowed."""
 
     code = "invalid_model"
+
+
+class CorruptModel(InvalidModelEntry):
+    """The bytes of a model are not those that its checksum was made of."""
+
+    code = "corrupt_model"
+
+
+class SourceUnavailable(ConfigurationError):
+    """A model cannot be fetched: there is none, no right to it, or no way to where it is kept."""
+
+    code = "source_unavailable"
+
+
+class NotCached(SourceUnavailable):
+    """A model would have to be fetched, and this process is offline."""
+
+    code = "not_cached"
+
+
+class ModelEntryExists(ConfigurationError):
+    """Another writer made the entry first."""
+
+    code = "model_entry_exists"
+
+
+class StorageFull(ConfigurationError):
+    """The disk has no room for a model."""
+
+    code = "storage_full"
 
 
 class MissingRequirement(ConfigurationError):

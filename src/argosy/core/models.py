@@ -89,10 +89,12 @@ class ProfileSpec:
     Attributes:
         precision: arithmetic the engine is asked for (`bf16`, `f32`); falls back where the machine lacks it.
         weights: how weights are stored.
+        activations: `int8` when what flows between layers is rounded as well; empty when it is in `precision`.
     """
 
     precision: str = "f32"
     weights: str = "fp32"
+    activations: str = ""
 
     @property
     def label(self) -> str:
@@ -111,6 +113,7 @@ class ModelSpec:
         parent: the model this one is an adapter of, or None.
         head: safetensors file with `weight` [classes, dimensions] and `bias` [classes] (classify only).
         accuracy: measured figures, as written by whoever built the entry.
+        proof: how the entry compared with its reference: `passed`, the figures and the thresholds they were held to.
     """
 
     name: str
@@ -127,6 +130,7 @@ class ModelSpec:
     head: str | None = None
     labels: tuple[str, ...] = ()
     accuracy: Mapping[str, Any] = field(default_factory=dict)
+    proof: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> ModelSpec:

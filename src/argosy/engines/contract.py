@@ -56,6 +56,7 @@ from typing import Any, Protocol, runtime_checkable
 from argosy.core.errors import ArgosyError
 from argosy.core.models import ModelSpec
 from argosy.core.tensors import Tensor
+from argosy.engines.deployment import DeploymentOption
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +270,10 @@ class EngineFactory:
         name: `argosy_<name>` is the Triton backend.
         create: builds the engine; imports its library only when called.
         features: what its generations can do beyond the plain.
+        options: what an operator may say of how it runs models; see `argosy.engines.deployment`.
     """
 
     name: str
     create: Callable[[ModelSpec, EngineOptions], TensorEngine | GenerationEngine]
     features: frozenset[Feature] = frozenset()
+    options: frozenset[DeploymentOption] = frozenset()

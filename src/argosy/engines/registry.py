@@ -5,15 +5,29 @@ from __future__ import annotations
 from argosy.core.errors import InvalidModelEntry
 from argosy.core.models import ModelSpec
 from argosy.engines.contract import EngineFactory, EngineOptions, Feature, GenerationEngine, TensorEngine
+from argosy.engines.deployment import TRITON_OPTIONS, DeploymentOption, Lengths, shortened
 from argosy.engines.echo.features import FEATURES as ECHO_FEATURES
 from argosy.engines.openvino_genai.features import FEATURES as GENAI_FEATURES
 
+_LENGTHS = frozenset({DeploymentOption.MAX_MODEL_LEN, DeploymentOption.MAX_INPUT_LENGTH})
+_OPENVINO_OPTIONS = _LENGTHS | TRITON_OPTIONS | {DeploymentOption.PERFORMANCE_MODE, DeploymentOption.QUANTIZATION_GROUP}
+_GENAI_OPTIONS = _LENGTHS | {
+    DeploymentOption.MAX_OUTPUT_LENGTH,
+    DeploymentOption.MAX_BATCH_SIZE,
+    DeploymentOption.MAX_NUM_SEQS,
+    DeploymentOption.MAX_NUM_BATCHED_TOKENS,
+    DeploymentOption.KV_CACHE_GIB,
+    DeploymentOption.KV_CACHE_PRECISION,
+    DeploymentOption.KV_CACHE_REUSE,
+    DeploymentOption.CHUNKED_PREFILL,
+}
+
 
 def create(spec: ModelSpec, options: EngineOptions) -> TensorEngine | GenerationEngine:
-    """Build the engine that a model entry names; it is not started.
+    """Build the engine that a model entry names; it is not started. The parameters' lengths shorten the model.
 
     Raises:
-        InvalidModelEntry: no engine has that name.
+        InvalidModelEntry: no engine has that name, or a length cannot be used.
     """
     try:
         factory = ENGINES[spec.engine]
@@ -22,13 +36,19 @@ def create(spec: ModelSpec, options: EngineOptions) -> TensorEngine | Generation
         raise InvalidModelEntry(
             f"Model {spec.name!r} names the engine {spec.engine!r}; this build has: {known}."
         ) from None
-    return factory.create(spec, options)
+    return factory.create(shortened(spec, Lengths.of(options.parameters)), options)
 
 
 def features(engine: str) -> frozenset[Feature]:
     """What an engine's generations can do; nothing for an engine that does not exist."""
     factory = ENGINES.get(engine)
     return frozenset() if factory is None else factory.features
+
+
+def deployment_options(engine: str) -> frozenset[DeploymentOption]:
+    """What an operator may say of how an engine runs models; nothing for an engine that does not exist."""
+    factory = ENGINES.get(engine)
+    return frozenset() if factory is None else factory.options
 
 
 def _echo(spec: ModelSpec, options: EngineOptions) -> TensorEngine | GenerationEngine:
@@ -52,8 +72,8 @@ def _openvino_genai(spec: ModelSpec, options: EngineOptions) -> GenerationEngine
 ENGINES: dict[str, EngineFactory] = {
     factory.name: factory
     for factory in (
-        EngineFactory("echo", _echo, ECHO_FEATURES),
-        EngineFactory("openvino", _openvino),
-        EngineFactory("openvino_genai", _openvino_genai, GENAI_FEATURES),
+        EngineFactory("echo", _echo, ECHO_FEATURES, _LENGTHS | TRITON_OPTIONS),
+        EngineFactory("openvino", _openvino, options=_OPENVINO_OPTIONS),
+        EngineFactory("openvino_genai", _openvino_genai, GENAI_FEATURES, _GENAI_OPTIONS),
     )
 }

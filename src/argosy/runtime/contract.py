@@ -163,5 +163,12 @@ class RuntimeProcess(Protocol):
             RuntimeFailure: the runtime is not up or did not answer.
         """
 
+    def memory(self) -> Mapping[str, int]:
+        """Bytes of memory that the processes of each model take now; models it cannot look into are left out.
+
+        Thread-safe; may block for milliseconds.
+        """
+        ...
+
     def suspect(self, model: str, reason: str, address: str = "") -> None:
         """A data plane saw `model` crash or stall at `address`: verify, fence and heal. Old news is ignored."""

@@ -110,6 +110,10 @@ class MemoryRuntime:
         if self._models.pop(name, None) is not None:
             self._publish(self._status.state, reason=self._status.reason)
 
+    def memory(self) -> Mapping[str, int]:
+        """Nothing: the engines share this process, whose memory is nobody's in particular."""
+        return {}
+
     def suspect(self, model: str, reason: str, address: str = "") -> None:
         """Take `model` for crashed: its calls end with `EngineCrashed` and its engine is started anew."""
         if model not in self._hosted or (address and address != self._status.address):

@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,30 +25,16 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from argosy.core.residency import Residence
 from argosy.core.status import ModelState, RuntimeStatus
-from argosy.telemetry import aliases
+from argosy.telemetry import aliases, residency
+from argosy.telemetry.family import Family
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 _TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """One metric as scrapers see it.
-
-    Attributes:
-        gather: how gauges of several workers become one, in prometheus_client's words.
-    """
-
-    kind: type[Counter] | type[Gauge] | type[Histogram]
-    name: str
-    text: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-    gather: str = "livesum"
 
 
 REQUESTS = Family(Counter, "argosy_requests_total", "Requests answered.", ("route", "model", "status"))
@@ -120,6 +105,7 @@ TABLE: tuple[Family, ...] = (
     GENERATION_OUTPUT,
     MODEL_READY,
     RUNTIME_RESTARTS,
+    *residency.TABLE,
 )
 """The whole list of our own names; `aliases` has the others. `docs/metrics.md` is checked against both."""
 
@@ -143,6 +129,7 @@ class ModelMetrics:
         "prompt_tokens",
         "queue_depth",
         "queue_seconds",
+        "turned_away",
     )
 
     def __init__(self, metrics: Metrics, model: str) -> None:
@@ -152,6 +139,7 @@ class ModelMetrics:
         self.queue_seconds: Histogram = metrics.child(QUEUE_SECONDS, model)
         self.overloaded: Counter = metrics.child(REJECTED, model, "overloaded")
         self.expired: Counter = metrics.child(REJECTED, model, "expired")
+        self.turned_away: Counter = metrics.child(REJECTED, model, "not_loaded")
         self.prompt_tokens: Counter = metrics.child(PROMPT_TOKENS, model)
         self.output_tokens: Counter = metrics.child(OUTPUT_TOKENS, model)
         self.first_token: Histogram = metrics.child(FIRST_TOKEN, model)
@@ -185,9 +173,14 @@ class Metrics:
         # The time each series was born makes the text half as long again and nobody reads it.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
-        self._families: dict[str, Any] = {family.name: _build(family, self._registry) for family in TABLE}
+        self._families: dict[str, Any] = {
+            family.name: _build(family, self._registry) for family in TABLE if family not in residency.TABLE
+        }
         self._models: dict[str, ModelMetrics] = {}
         self._known: set[str] = set()
+        self._residences: tuple[Residence, ...] = ()
+        self._models_status: RuntimeStatus | None = None
+        self._budget = 0
         self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._throughput = aliases.Throughput(time.monotonic)
         self._rendering = threading.Lock()
@@ -224,12 +217,17 @@ class Metrics:
 
     def runtime_changed(self, status: RuntimeStatus) -> None:
         """Take over the runtime's newest state."""
+        self._models_status = status
         self._families[RUNTIME_RESTARTS.name].set(status.restarts)
         for name, model in status.models.items():
             self.child(MODEL_READY, name).set(model.state is ModelState.READY)
         for name in self._known - status.models.keys():
             self.child(MODEL_READY, name).set(0)
         self._known |= status.models.keys()
+
+    def residences_changed(self, residences: Iterable[Residence], budget: int) -> None:
+        """Take over which models are in memory, as the supervisor counts."""
+        self._residences, self._budget = tuple(residences), budget
 
     def render(self, runtime: bytes = b"", model: str | None = None) -> bytes:
         """The exposition text (Prometheus text format 0.0.4) of every worker, under our names and all others.
@@ -240,6 +238,8 @@ class Metrics:
         """
         with self._rendering:
             own = list(self._gathered().collect())
+            # The supervisor's own counts: every worker knows all of them, so that adding them up would be wrong.
+            own += residency.collect(self._residences, self._models_status, self._budget)
             metrics: Iterable[Metric] = [*own, *aliases.copies([*own, *aliases.parse_sources(runtime)])]
             metrics = [*metrics, self._throughput.look(own)]
         if model is not None:

@@ -67,3 +67,33 @@ def test_everybody_is_an_operator_on_loopback_only(
     """An open address without keys serves everybody and obeys nobody."""
     chosen = plan(load({"host": host, "insecure": True}, environment, tmp_path))
     assert worker_configuration(chosen, tmp_path).open_operator is expected
+
+
+def test_the_one_model_may_have_further_names(environment: dict[str, str], tmp_path: Path) -> None:
+    """NIM's variable, several separated by commas; its own name among them changes nothing, adapters do not count."""
+    named = {**environment, "NIM_SERVED_MODEL_NAME": "org/parrot, parrot"}
+    chosen = plan(load({}, named, tmp_path))
+    assert len(chosen.entries) == 2
+    assert worker_configuration(chosen, tmp_path).aliases == {"org/parrot": "parrot"}
+
+
+def test_further_names_for_several_models_are_refused(environment: dict[str, str], tmp_path: Path) -> None:
+    """Nobody could know which is meant."""
+    echo_chat(tmp_path / "store", "second")
+    with pytest.raises(InvalidSetting, match=r"NIM_SERVED_MODEL_NAME.*argosy serve MODEL"):
+        plan(load({}, {**environment, "NIM_SERVED_MODEL_NAME": "org/parrot"}, tmp_path))
+
+
+def test_what_an_engine_cannot_do_is_a_warning_of_the_plan(environment: dict[str, str], tmp_path: Path) -> None:
+    """`argosy serve` prints it before anything starts."""
+    chosen = plan(load({}, {**environment, "NIM_TENSOR_PARALLEL_SIZE": "2"}, tmp_path))
+    assert chosen.warnings == ("tensor_parallel_size=2 (NIM_TENSOR_PARALLEL_SIZE) has no effect on echo.",)
+
+
+def test_limits_reach_the_gateway(environment: dict[str, str], tmp_path: Path) -> None:
+    """It tells clients the length, and sends no call larger than a batch."""
+    said = {"NIM_MAX_MODEL_LEN": "64", "NIM_MAX_INPUT_LENGTH": "32", "NIM_MAX_BATCH_SIZE": "8"}
+    configuration = worker_configuration(plan(load({}, {**environment, **said}, tmp_path)), tmp_path)
+    assert configuration.max_model_len == 64
+    assert configuration.max_input_length == 32
+    assert configuration.max_batch_size == 8

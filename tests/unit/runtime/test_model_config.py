@@ -36,6 +36,7 @@ def test_config_is_read(config: ModelConfig) -> None:
         max_batch_size=4,
         max_queue_size=9,
         parameters={"threads": "2"},
+        backend="argosy_echo",
     )
 
 

@@ -10,12 +10,13 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
 
+from argosy.api.http.nested import field_paths, object_names, parent, strangers
 from argosy.core.errors import InvalidRequest, MalformedBody, UnsupportedParameter
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -54,7 +55,8 @@ class FieldFact:
     """One request field of a route, for the tables that are made from the code.
 
     Attributes:
-        note: why it is refused, or what it depends on; else empty.
+        name: the path to it, `a.b` inside of an object and `a[].b` inside of a list.
+        note: why it is refused or ignored, what it depends on, or how far it is supported; may be empty.
     """
 
     name: str
@@ -68,8 +70,13 @@ class BodyReader(Generic[T]):
     Args:
         kind: a msgspec struct; its fields are the known ones.
         unsupported: known fields that cannot be honoured; a tuple stands for a `Refusal` with those harmless values.
+        refused: fields of the struct that its route refuses by itself when they ask for something, with the reason.
         depends: fields that not every model can honour, with what it takes.
-        ignored: fields that change no answer and are warned about like unknown ones, with the reason.
+        ignored: fields that change no answer and are warned about like unknown ones, with the reason. They are none
+            of the struct's.
+        notes: how far fields are supported, where that is not all the way.
+
+    The last four hold fields inside of fields, too, as `FieldFact.name` writes them.
     """
 
     def __init__(
@@ -77,19 +84,28 @@ class BodyReader(Generic[T]):
         kind: type[T],
         unsupported: Mapping[str, Refusal | tuple[Any, ...]] | None = None,
         *,
+        refused: Mapping[str, str] | None = None,
         depends: Mapping[str, str] | None = None,
         ignored: Mapping[str, str] | None = None,
+        notes: Mapping[str, str] | None = None,
     ) -> None:
         self._kind = kind
         self._unsupported = {
             name: refusal if isinstance(refusal, Refusal) else Refusal(refusal)
             for name, refusal in (unsupported or {}).items()
         }
-        self._depends = dict(depends or {})
-        self._ignored = dict(ignored or {})
+        self._declared = {
+            Disposition.REFUSED: {
+                **{name: refusal.reason for name, refusal in self._unsupported.items()},
+                **(refused or {}),
+            },
+            Disposition.DEPENDS: depends or {},
+            Disposition.IGNORED: ignored or {},
+            Disposition.SUPPORTED: notes or {},
+        }
         self._known = frozenset(kind.__struct_encode_fields__) | self._unsupported.keys()
         self._choices = _choices(kind)
-        self._nested = _nested(kind)
+        self._nested = object_names(kind)
 
     @property
     def kind(self) -> type[T]:
@@ -97,13 +113,23 @@ class BodyReader(Generic[T]):
         return self._kind
 
     def fields(self) -> list[FieldFact]:
-        """Every field that has a meaning here, in the order of their names."""
-        facts = [FieldFact(name, Disposition.REFUSED, refusal.reason) for name, refusal in self._unsupported.items()]
-        facts += [FieldFact(name, Disposition.IGNORED, reason) for name, reason in self._ignored.items()]
-        for name in self._kind.__struct_encode_fields__:
-            note = self._depends.get(name, "")
-            facts.append(FieldFact(name, Disposition.DEPENDS if note else Disposition.SUPPORTED, note))
-        return sorted(facts, key=lambda fact: fact.name)
+        """Every field that has a meaning here, in the order of their names.
+
+        One inside of a field that is not simply supported shares its fate, unless it has one of its own.
+        """
+        found = {
+            name: FieldFact(name, disposition, note)
+            for disposition, notes in self._declared.items()
+            for name, note in notes.items()
+        }
+        for path in field_paths(self._kind):
+            if path not in found:
+                outer = found.get(parent(path))
+                if outer is None or outer.disposition is Disposition.SUPPORTED:
+                    found[path] = FieldFact(path, Disposition.SUPPORTED)
+                else:
+                    found[path] = replace(outer, name=path)
+        return sorted(found.values(), key=lambda fact: fact.name)
 
     def read(self, body: bytes, model: str | None = None) -> tuple[T, list[str]]:
         """The struct a body spells, and the names of the fields it has beyond the known ones.
@@ -133,7 +159,7 @@ class BodyReader(Generic[T]):
         unknown = value.keys() - self._known
         for name in self._nested.keys() & value.keys():
             if type(value[name]) is dict:
-                unknown |= {f"{name}.{inner}" for inner in value[name].keys() - self._nested[name]}
+                unknown |= set(strangers(value[name], self._nested[name], f"{name}."))
         return struct, sorted(unknown) if unknown else []
 
     def _explained(self, text: str) -> InvalidRequest:
@@ -234,16 +260,4 @@ def _choices(kind: type[msgspec.Struct]) -> dict[str, str]:
         values = [value for option in options for value in getattr(option, "values", ())]
         if values:
             found[field.encode_name] = ", ".join(map(str, values))
-    return found
-
-
-def _nested(kind: type[msgspec.Struct]) -> dict[str, frozenset[str]]:
-    """The known names inside each top-level field that is an object of fixed names."""
-    info = msgspec.inspect.type_info(kind)
-    found = {}
-    for field in info.fields if isinstance(info, msgspec.inspect.StructType) else ():
-        options = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
-        structs = [option for option in options if isinstance(option, msgspec.inspect.StructType)]
-        if len(structs) == 1:
-            found[field.encode_name] = frozenset(inner.encode_name for inner in structs[0].fields)
     return found

@@ -40,7 +40,13 @@ _RETRIED = frozenset({429, 503})
 
 
 class ErrorDialect(Protocol):
-    """How one family of routes words its errors."""
+    """How one family of routes words its errors.
+
+    Attributes:
+        media_type: of the bodies.
+    """
+
+    media_type: bytes
 
     def body(self, error: core.ArgosyError, status: int, request_id: str) -> bytes:
         """The JSON body of an error reply, which is also the data of an error event in a stream."""
@@ -55,6 +61,8 @@ class DoubleShape:
     Args:
         types: the value of `type` by class of error; a class without its own takes its base's.
     """
+
+    media_type = b"application/json"
 
     def __init__(self, types: Mapping[type[core.ArgosyError], str]) -> None:
         self._types = types

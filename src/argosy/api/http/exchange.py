@@ -269,7 +269,7 @@ class Exchange(Request):
         if self._started or self.status == 499:
             return
         body = self.error_body(error)
-        await self.reply(body, self.status, headers_of(error, self.status))
+        await self.reply(body, self.status, headers_of(error, self.status), self.errors.media_type)
 
     def note(self, error: ArgosyError) -> None:
         """Record how the request ended, for logs and metrics."""

@@ -58,6 +58,14 @@ class ErrorReply(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class QueryParameter:
+    """A parameter in the address that may be given any number of times."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class RouteSpec:
     """One route of a dialect.
 
@@ -71,7 +79,11 @@ class RouteSpec:
         optional_body: whether the body may be left out.
         error: the struct of its errors.
         statuses: what it may answer beside the statuses that every route, or every route with a body, has.
-        fields: what becomes of each field of the body, where that differs from field to field.
+        fields: what becomes of each field of the body.
+        query: what the address may say behind its question mark.
+
+    Raises:
+        ValueError: a field of the body is left out of `fields`.
     """
 
     method: str
@@ -89,6 +101,13 @@ class RouteSpec:
     error: type[msgspec.Struct] = ErrorReply
     statuses: tuple[int, ...] = ()
     fields: tuple[FieldFact, ...] = ()
+    query: tuple[QueryParameter, ...] = ()
+
+    def __post_init__(self) -> None:
+        told = {fact.name for fact in self.fields}
+        silent = sorted(set(self.body.__struct_encode_fields__) - told) if self.body is not None else []
+        if silent:
+            raise ValueError(f"The route {self.path} does not say what becomes of {', '.join(silent)}.")
 
 
 class DirectRoute(APIRoute):
@@ -134,7 +153,7 @@ def _is_struct(kind: object) -> bool:
 
 def _responses(spec: RouteSpec) -> dict[int | str, dict[str, Any]]:
     statuses = {*_EVERY_ERROR, *(_BODY_ERRORS if spec.body is not None else ()), *spec.statuses}
-    error = {"content": _json(spec.error)}
+    error = {"content": _json(spec.error, spec.errors.media_type.decode())}
     found: dict[int | str, dict[str, Any]] = {status: dict(error) for status in sorted(statuses)}
     content = _reply(spec)
     if spec.streams:
@@ -158,6 +177,16 @@ def _extra(spec: RouteSpec) -> dict[str, Any]:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in _path_names(spec.path)
     ]
+    parameters += [
+        {
+            "name": parameter.name,
+            "in": "query",
+            "required": False,
+            "description": parameter.description,
+            "schema": {"type": "array", "items": {"type": "string"}},
+        }
+        for parameter in spec.query
+    ]
     if spec.body is not None:
         content = {**_json(spec.body), **_BINARY} if spec.binary else _json(spec.body)
         extra["requestBody"] = {"required": not spec.optional_body, "content": content}
@@ -171,5 +200,5 @@ def _path_names(path: str) -> list[str]:
     return [part[1:-1].partition(":")[0] for part in path.split("/") if part.startswith("{")]
 
 
-def _json(kind: type[msgspec.Struct]) -> Mapping[str, Any]:
-    return {"application/json": {"schema": {"$ref": _REFERENCE.format(name=kind.__name__)}}}
+def _json(kind: type[msgspec.Struct], media_type: str = "application/json") -> Mapping[str, Any]:
+    return {media_type: {"schema": {"$ref": _REFERENCE.format(name=kind.__name__)}}}

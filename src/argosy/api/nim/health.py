@@ -65,7 +65,7 @@ class HealthRoutes:
         if only is None:
             return None if self._board.ready else ModelNotReady(self._board.explain())
         try:
-            self._board.check(only.served.root)
+            self._board.check_reachable(only.served.root)
         except ModelNotReady as error:
             return error
         return None

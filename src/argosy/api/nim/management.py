@@ -11,7 +11,9 @@ import yaml
 
 from argosy.api.http.exchange import Exchange
 from argosy.server.catalog.catalog import Catalog, ServedModel
-from argosy.server.catalog.profiles import Profile, origin, profile_of, version
+from argosy.server.catalog.origin import origin, version
+from argosy.server.profiles.profile import Profile
+from argosy.server.profiles.sources.entry import profile_of
 
 _API = "1.0.0"
 _SCHEMA = "2.0.0"

@@ -33,6 +33,8 @@ class DeviceOptions:
         quantization_group: with int8 weights OpenVINO also rounds activations to int8, in groups of this many; 0 keeps
             them in `precision`; None leaves OpenVINO's choice (32). Measured on MiniLM with 32 / 64 / 128: relative
             speed 1 / 1.14 / 1.24, cosine to fp32 0.99944 / 0.99925 / 0.99895.
+        cpu_pinning: keep each stream's threads on processors of their own, counted from the first; None leaves
+            OpenVINO's choice (on). Processes do not know of one another: several pin theirs to the same ones.
     """
 
     device: str = "CPU"
@@ -41,12 +43,14 @@ class DeviceOptions:
     streams: int = 1
     cache_directory: str = ""
     quantization_group: int | None = None
+    cpu_pinning: bool | None = None
 
     @classmethod
     def of(cls, spec: ModelSpec, options: EngineOptions) -> DeviceOptions:
         """The deployment's choice, else the entry's profile.
 
-        Parameters read: `device`, `precision`, `streams`, `cache_dir`, `quantization_group`.
+        Parameters read: `device`, `precision`, `streams`, `performance_mode`, `cache_dir`, `quantization_group`,
+        `cpu_pinning`.
 
         Raises:
             InvalidModelEntry: a parameter has a value that cannot be used.
@@ -61,6 +65,7 @@ class DeviceOptions:
             streams=_streams(options),
             cache_directory=options.parameters.get("cache_dir", ""),
             quantization_group=_quantization_group(options),
+            cpu_pinning=_cpu_pinning(options),
         )
 
 
@@ -68,14 +73,23 @@ def _streams(options: EngineOptions) -> int:
     """One thread a stream on small machines, two on larger ones.
 
     Streams scale better than threads within one execution, which wait for one another at every layer: on two busy
-    cores a single short text is as fast on one thread as on two, and batches are up to four times as fast.
+    cores a single short text is as fast on one thread as on two, and batches are up to four times as fast. Asked for
+    latency there is one stream with every thread, asked for throughput one for each.
     """
     text = options.parameters.get("streams", "")
     if not text:
-        return options.threads if options.threads <= 2 else (options.threads + 1) // 2
+        usual = options.threads if options.threads <= 2 else (options.threads + 1) // 2
+        return _streams_for(options.parameters.get("performance_mode", ""), options.threads, usual)
     if not text.isdecimal() or not 1 <= int(text) <= options.threads:
         raise InvalidModelEntry(f"The parameter 'streams' is {text!r}; write a number from 1 to {options.threads}.")
     return int(text)
+
+
+def _streams_for(mode: str, threads: int, usual: int) -> int:
+    by_mode = {"": usual, "latency": 1, "throughput": threads}
+    if mode not in by_mode:
+        raise InvalidModelEntry(f"The parameter 'performance_mode' is {mode!r}; write 'latency' or 'throughput'.")
+    return by_mode[mode]
 
 
 def _quantization_group(options: EngineOptions) -> int | None:
@@ -83,6 +97,13 @@ def _quantization_group(options: EngineOptions) -> int | None:
     if text and not text.isdecimal():
         raise InvalidModelEntry(f"The parameter 'quantization_group' is {text!r}; write a whole number, 0 for none.")
     return int(text) if text else None
+
+
+def _cpu_pinning(options: EngineOptions) -> bool | None:
+    text = options.parameters.get("cpu_pinning", "")
+    if text not in {"", "true", "false"}:
+        raise InvalidModelEntry(f"The parameter 'cpu_pinning' is {text!r}; write 'true' or 'false'.")
+    return text == "true" if text else None
 
 
 def read_network(core: Any, directory: Path, file: str) -> Any:
@@ -135,6 +156,8 @@ def _properties(core: Any, options: DeviceOptions) -> dict[str, Any]:
     }
     if options.quantization_group is not None:
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = options.quantization_group
+    if options.cpu_pinning is not None:
+        properties["ENABLE_CPU_PINNING"] = options.cpu_pinning
     return properties
 
 

@@ -18,6 +18,7 @@ from argosy.core.errors import (
 from argosy.core.models import GenerateSpec, ModelSpec
 from argosy.core.tensors import Tensor
 from argosy.engines.contract import ConstraintKind, Emit, EngineOptions, GenerationRequest, Sampling
+from argosy.engines.deployment import Lengths
 from argosy.engines.openvino_genai import options as pipeline_options
 from argosy.engines.openvino_genai.adapter import read_adapter
 from argosy.engines.openvino_genai.files import OWN_TOKENIZER, find_model, find_tokenizer, require_libraries
@@ -57,6 +58,7 @@ class OpenVINOGenAIEngine:
         self._generate = generate
         self._options = options
         self._pipeline_options = pipeline_options.parse(options.parameters)
+        self._lengths = Lengths.of(options.parameters)
         self._supervisor: WorkerSupervisor | None = None
         self._guard: GrammarGuard | None = None
         self._tokenizer: TextTokenizer | None = None
@@ -113,7 +115,13 @@ class OpenVINOGenAIEngine:
         if supervisor is None or tokenizer is None:
             raise EngineError("The engine is not running.")
         tokens = _tokens(request, tokenizer)
-        settings = resolve(request.sampling, len(tokens), self._context_length)
+        settings = resolve(
+            request.sampling,
+            len(tokens),
+            self._context_length,
+            longest_input=self._lengths.input,
+            longest_output=self._lengths.output,
+        )
         answer = self._answer(request.sampling, tokens, tokenizer, emit)
         prompt = np.asarray(tokens, dtype="<i8").tobytes()
         if settings.constraint is None or self._known(settings.constraint):
@@ -185,7 +193,7 @@ class OpenVINOGenAIEngine:
             threads=self._options.threads,
             precision=self._spec.profile.precision,
             cache_gib=options.kv_cache_gib,
-            max_num_batched_tokens=options.max_num_batched_tokens,
+            max_num_batched_tokens=self._batched_tokens(),
             max_num_seqs=options.max_num_seqs,
             kv_cache_precision=options.kv_cache_precision,
             dynamic_split_fuse=options.dynamic_split_fuse,
@@ -194,6 +202,12 @@ class OpenVINOGenAIEngine:
             adapter="" if adapter is None else str(adapter.path),
             adapter_scale=1.0 if adapter is None else adapter.scale,
         )
+
+    def _batched_tokens(self) -> int:
+        # Without pieces a whole prompt is read at once, and the library fails where one does not fit.
+        options = self._pipeline_options
+        longest = 0 if options.dynamic_split_fuse else self._generate.context_length
+        return max(options.max_num_batched_tokens, longest)
 
     def _adopt(self, ready: Ready, model: Path, supervisor: WorkerSupervisor) -> None:
         # A generation that the whole cache cannot hold would never end.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from argosy.core.errors import InvalidModelEntry
+from argosy.engines.deployment import DeploymentOption
 
+_CHUNKED_PREFILL = DeploymentOption.CHUNKED_PREFILL
+"""Other engines' name for `dynamic_split_fuse`; it wins."""
 _KV_PRECISIONS = ("u8", "i8", "bf16", "f16", "f32")
 T = TypeVar("T")
 
@@ -55,8 +58,22 @@ def parse(parameters: Mapping[str, str]) -> PipelineOptions:
         "start_timeout_s": _positive,
         "grammar_budget_ms": _positive,
     }
-    values = {key: _read(key, parameters[key], read) for key, read in readers.items() if key in parameters}
-    return PipelineOptions(**values)  # type: ignore[arg-type]  # each reader gives its field's type
+    given = {**parameters}
+    if _CHUNKED_PREFILL in given:
+        given["dynamic_split_fuse"] = _read(_CHUNKED_PREFILL, given[_CHUNKED_PREFILL], _switch_text)
+    values = {key: _read(key, given[key], read) for key, read in readers.items() if key in given}
+    options = PipelineOptions(**values)  # type: ignore[arg-type]  # each reader gives its field's type
+    return _with_a_token_for_each(options, answers_given="max_num_seqs" in given)
+
+
+def _with_a_token_for_each(options: PipelineOptions, *, answers_given: bool) -> PipelineOptions:
+    """The library loads nothing where a pass has fewer tokens than answers: each needs one."""
+    answers, tokens = options.max_num_seqs, options.max_num_batched_tokens
+    if answers <= tokens:
+        return options
+    if answers_given:
+        return replace(options, max_num_batched_tokens=answers)
+    return replace(options, max_num_seqs=tokens)
 
 
 def _read(key: str, text: str, read: Callable[[str], T]) -> T:
@@ -76,6 +93,11 @@ def _switch(text: str) -> bool:
     if text not in {"true", "false"}:
         raise ValueError("write 'true' or 'false'")
     return text == "true"
+
+
+def _switch_text(text: str) -> str:
+    _switch(text)
+    return text
 
 
 def _kv_precision(text: str) -> str:

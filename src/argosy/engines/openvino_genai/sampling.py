@@ -19,13 +19,22 @@ _GREEDY_BELOW = 1e-5
 """Temperatures below are greedy: dividing by them leaves the range of 32-bit floats."""
 
 
-def resolve(sampling: Sampling, prompt_length: int, context_length: int) -> Settings:
+def resolve(
+    sampling: Sampling,
+    prompt_length: int,
+    context_length: int,
+    *,
+    longest_input: int | None = None,
+    longest_output: int | None = None,
+) -> Settings:
     """Complete settings for a prompt of `prompt_length` tokens.
 
     Args:
         sampling: as the caller gave it.
         prompt_length: tokens.
         context_length: most tokens of prompt and answer together.
+        longest_input: most tokens of the prompt; None leaves it to the context.
+        longest_output: most tokens of the answer; None leaves it to the context.
 
     Raises:
         InvalidRequest: a value the engine cannot honour, or a constraint that can be seen to be wrong.
@@ -33,7 +42,12 @@ def resolve(sampling: Sampling, prompt_length: int, context_length: int) -> Sett
         InputTooLong: prompt and answer do not fit.
     """
     refuse_missing(sampling, FEATURES, "openvino_genai")
-    max_tokens = _max_tokens(sampling, prompt_length, context_length)
+    if longest_input is not None and prompt_length > longest_input:
+        raise InputTooLong(
+            f"The prompt ({prompt_length} tokens) exceeds maximum allowed length {longest_input}. Shorten the prompt.",
+            param="prompt",
+        )
+    max_tokens = _max_tokens(sampling, prompt_length, context_length, longest_output)
     _check(sampling, max_tokens)
     return Settings(
         max_tokens=max_tokens,
@@ -65,7 +79,7 @@ def _grammar(sampling: Sampling) -> Grammar | None:
     return Grammar(exact.kind, exact.text)
 
 
-def _max_tokens(sampling: Sampling, prompt_length: int, context_length: int) -> int:
+def _max_tokens(sampling: Sampling, prompt_length: int, context_length: int, longest_output: int | None) -> int:
     if prompt_length == 0:
         raise InvalidRequest("The prompt is empty; send at least one token.", param="prompt")
     room = context_length - prompt_length
@@ -76,13 +90,18 @@ def _max_tokens(sampling: Sampling, prompt_length: int, context_length: int) -> 
             param="prompt",
         )
     if sampling.max_tokens is None:
-        return room
+        return room if longest_output is None else min(room, longest_output)
     if sampling.max_tokens < 1:
         raise InvalidRequest(f"max_tokens is {sampling.max_tokens}; it must be at least 1.", param="max_tokens")
     if sampling.max_tokens > room:
         raise InputTooLong(
             f"The prompt ({prompt_length} tokens) plus max_tokens ({sampling.max_tokens}) exceeds maximum allowed "
             f"length {context_length}. Shorten the prompt or lower max_tokens.",
+            param="max_tokens",
+        )
+    if longest_output is not None and sampling.max_tokens > longest_output:
+        raise InvalidRequest(
+            f"max_tokens is {sampling.max_tokens}; this server allows answers of at most {longest_output}.",
             param="max_tokens",
         )
     return sampling.max_tokens

@@ -167,7 +167,7 @@ class Generation:
         self._loading.add(name)
         try:
             await self._load_before(name, deadline, replaced)
-            model = await self._introduce(entry, replaced)
+            model = await self._introduce(entry, replaced, old)
             await self._first_answer(model, deadline)
         except ModelLoadFailed as error:
             self._clean_up(name, replaced)
@@ -245,17 +245,18 @@ class Generation:
             self.condemn(Fault(f"{name} {reason}", name, hung_load=True))
         raise ModelLoadFailed(reason)
 
-    async def _introduce(self, entry: ModelEntry, replaced: frozenset[int]) -> _Model:
+    async def _introduce(self, entry: ModelEntry, replaced: frozenset[int], old: _Model | None) -> _Model:
         options = self._options
         config = await self.server.control.config(entry.name, _CALL_DEADLINE)
         grace = options.stream_grace if config.decoupled else options.busy_grace
-        processes = self._processes(entry.name)
+        started = tuple(process for process in self._processes(entry.name) if process.pid not in replaced)
         return _Model(
             entry,
             canary_inputs(entry.spec.task, config),
             config.decoupled,
-            # Triton leaves the processes as they are when nothing of the model has changed.
-            tuple(process for process in processes if process.pid not in replaced) or tuple(processes),
+            # Triton leaves the processes as they are when nothing of the model has changed. There may be others, of the
+            # form before, which are about to end and must not be missed.
+            started or (old.processes if old is not None else ()),
             Pulse(options.misses, options.canary_timeout, grace),
         )
 

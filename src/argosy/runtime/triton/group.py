@@ -17,6 +17,7 @@ from typing import Any
 
 STUB_PROGRAM = "triton_python_backend_stub"
 _PROC = Path("/proc")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the fixed name of POSIX shared memory on Linux
 
 
@@ -59,6 +60,21 @@ def busy_ticks(processes: Iterable[Member]) -> int:
     stats = {stat.pid: stat for stat in _all_stats()}
     present = {member.pid for member in processes if stats.get(member.pid, _NOBODY).started == member.started}
     return sum(stats[pid].ticks for pid in _descendants(stats, present))
+
+
+def resident_bytes(leader: int) -> dict[str, int]:
+    """Memory of the model processes below `leader` by model, with everything below each of them.
+
+    Pages that processes share, of the engine's libraries above all, count for each.
+    """
+    stats = {stat.pid: stat for stat in _all_stats()}
+    sizes: dict[str, int] = {}
+    for pid in _descendants(stats, {leader} & stats.keys()):
+        member = _member(stats[pid])
+        if member.model:
+            family = _descendants(stats, {pid})
+            sizes[member.model] = sizes.get(member.model, 0) + sum(stats[each].pages for each in family) * _PAGE
+    return sizes
 
 
 def orphans(backends: Path) -> frozenset[Member]:
@@ -126,9 +142,10 @@ class _Stat:
     group: int
     ticks: int
     started: int
+    pages: int
 
 
-_NOBODY = _Stat(pid=0, state="X", parent=0, group=0, ticks=0, started=-1)
+_NOBODY = _Stat(pid=0, state="X", parent=0, group=0, ticks=0, started=-1, pages=0)
 
 
 def _descendants(stats: Mapping[int, _Stat], roots: set[int]) -> set[int]:
@@ -154,6 +171,7 @@ def _stat(pid: int) -> _Stat | None:
         group=int(fields[2]),
         ticks=int(fields[11]) + int(fields[12]),
         started=int(fields[19]),
+        pages=int(fields[21]),
     )
 
 

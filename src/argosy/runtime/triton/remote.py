@@ -113,6 +113,10 @@ class RemoteTriton:
         if self._status.state is not RuntimeState.STOPPED:
             self._publish(RuntimeState.STOPPED)
 
+    def memory(self) -> Mapping[str, int]:
+        """Nothing: the processes are another machine's."""
+        return {}
+
     def suspect(self, model: str, reason: str, address: str = "") -> None:
         """A data plane saw a crash: look at once."""
         logger.warning("%s at %s looks broken: %s", model, address or self._options.address, reason)

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from argosy.runtime.triton.overrides import ConfigOverrides, override
 from argosy.store.entries import CONFIG_FILE, ModelEntry
 
+Overriding = Callable[[ModelEntry], ConfigOverrides]
+"""What an operator says over the config of a model."""
 
-def render_repository(directory: Path, entries: Iterable[ModelEntry], parameters: Mapping[str, str]) -> Path:
+
+def no_overrides(_: ModelEntry) -> ConfigOverrides:
+    """Every model's config stays as it is."""
+    return ConfigOverrides()
+
+
+def render_repository(
+    directory: Path,
+    entries: Iterable[ModelEntry],
+    parameters: Mapping[str, str],
+    overriding: Overriding = no_overrides,
+) -> Path:
     """Write the repository of `entries` into `directory`, replacing what was there.
 
     Args:
@@ -18,15 +32,18 @@ def render_repository(directory: Path, entries: Iterable[ModelEntry], parameters
         entries: each becomes a folder named like the model.
         parameters: what the host must know (threads, …), appended to every `config.pbtxt`; an entry's own
             parameter of the same name wins.
+        overriding: what wins over each entry's own config.
     """
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True, mode=0o700)
     for entry in entries:
-        render_model(directory, entry, parameters)
+        render_model(directory, entry, parameters, overriding)
     return directory
 
 
-def render_model(directory: Path, entry: ModelEntry, parameters: Mapping[str, str]) -> Path:
+def render_model(
+    directory: Path, entry: ModelEntry, parameters: Mapping[str, str], overriding: Overriding = no_overrides
+) -> Path:
     """Write one model's folder into the repository at `directory`, replacing what was there."""
     model = directory / entry.name
     shutil.rmtree(model, ignore_errors=True)
@@ -37,7 +54,7 @@ def render_model(directory: Path, entry: ModelEntry, parameters: Mapping[str, st
             (model / file.name).symlink_to(file.resolve())
     for version in entry.versions:
         (model / str(version)).symlink_to((entry.directory / str(version)).resolve(), target_is_directory=True)
-    text = (entry.directory / CONFIG_FILE).read_text(encoding="utf-8")
+    text = override((entry.directory / CONFIG_FILE).read_text(encoding="utf-8"), overriding(entry))
     # Written last and renamed: Triton takes a folder for a model when it sees the config.
     staged = model / f".{CONFIG_FILE}"
     staged.write_text(complete_config(text, parameters), encoding="utf-8")

@@ -27,7 +27,7 @@ from argosy.runtime.triton.generation import Fault, Generation, WatchOptions
 from argosy.runtime.triton.group import Record
 from argosy.runtime.triton.locate import TritonInstallation
 from argosy.runtime.triton.process import TritonProcess, adopt_orphans
-from argosy.runtime.triton.repository import remove_model, render_model, render_repository
+from argosy.runtime.triton.repository import Overriding, no_overrides, remove_model, render_model, render_repository
 from argosy.runtime.triton.restart import GiveUp, Quarantine, RestartOptions, RestartPolicy
 from argosy.runtime.triton.run_directory import RunDirectory
 from argosy.runtime.triton.server_log import ServerLog
@@ -46,12 +46,14 @@ class SupervisorOptions:
     Attributes:
         run_directory: private to this Argosy; created when missing.
         parameters: appended to every model's `config.pbtxt` for the host, for example `threads`.
+        overriding: what wins over each model's own `config.pbtxt`.
         start_deadline: within which the server must answer, models aside.
         exit_grace: between SIGTERM and SIGKILL.
     """
 
     run_directory: Path
     parameters: Mapping[str, str] = field(default_factory=dict)
+    overriding: Overriding = no_overrides
     server: ServerOptions = field(default_factory=ServerOptions)
     watch: WatchOptions = field(default_factory=WatchOptions)
     restart: RestartOptions = field(default_factory=RestartOptions)
@@ -158,6 +160,11 @@ class TritonSupervisor:
             self._publish(RuntimeState.STOPPED, address="")
         self._settle(RuntimeStartFailed("The runtime was stopped while it started."))
 
+    def memory(self) -> Mapping[str, int]:
+        """Resident bytes of each model's processes and of what these started."""
+        server = self._server
+        return group.resident_bytes(server.pid) if server is not None else {}
+
     def suspect(self, model: str, reason: str, address: str = "") -> None:
         """A data plane saw `model` crash or stall: verify, fence and heal.
 
@@ -188,11 +195,11 @@ class TritonSupervisor:
             name, old = entry.name, self._wanted.get(entry.name)
             self._wanted[name] = entry
             self._given_up.pop(name, None)
-            render_model(self._run_directory.repository, entry, self._options.parameters)
+            self._render(entry)
             status = await generation.load(entry)
             if status.state is ModelState.FAILED and old is not None and self._models[name].state is ModelState.READY:
                 self._wanted[name] = old
-                render_model(self._run_directory.repository, old, self._options.parameters)
+                self._render(old)
             return status
 
     async def unload(self, name: str) -> None:
@@ -213,6 +220,9 @@ class TritonSupervisor:
                 await self._generation.unload(name)
             remove_model(self._run_directory.repository, name)
 
+    def _render(self, entry: ModelEntry) -> None:
+        render_model(self._run_directory.repository, entry, self._options.parameters, self._options.overriding)
+
     def _prepare(self) -> None:
         """Clean up after an Argosy that was killed, and write what the server reads."""
         adopt_orphans()
@@ -222,7 +232,9 @@ class TritonSupervisor:
         for socket in self._run_directory.sockets.glob("grpc:*"):
             socket.unlink()
         prepare_backends(self._run_directory.backends, self._installation)
-        render_repository(self._run_directory.repository, self._wanted.values(), self._options.parameters)
+        render_repository(
+            self._run_directory.repository, self._wanted.values(), self._options.parameters, self._options.overriding
+        )
 
     async def _supervise(self) -> None:
         """Serve generation after generation until told to stop or a crash loop is given up on."""

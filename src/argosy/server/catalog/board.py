@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from argosy.core.errors import ModelNotReady
 from argosy.core.status import ModelState, ModelStatus, RuntimeState, RuntimeStatus
@@ -36,6 +36,7 @@ class StatusBoard:
         self._status = RuntimeStatus(RuntimeState.STARTING)
         self._ready: frozenset[str] = frozenset()
         self._required: frozenset[str] | None = None
+        self._asleep: Mapping[str, str] = {}
 
     @property
     def status(self) -> RuntimeStatus:
@@ -62,6 +63,19 @@ class StatusBoard:
         """
         self._required = frozenset(models)
 
+    def sleep(self, models: Mapping[str, str]) -> None:
+        """Name the models that are not in memory and load when they are asked for, each with what it waits for."""
+        self._asleep = models
+
+    def check_reachable(self, model: str) -> None:
+        """Refuse a model that a request would not reach, not even after a wait for its load.
+
+        Raises:
+            ModelNotReady: as `check`.
+        """
+        if model not in self._asleep or self._status.state not in _LOADING_STATES:
+            self.check(model)
+
     def check(self, model: str) -> None:
         """Refuse a model that cannot take a request now.
 
@@ -69,7 +83,7 @@ class StatusBoard:
             ModelNotReady: with the reason in words and when to try again.
         """
         if model not in self._ready:
-            raise self._not_ready(model)
+            raise self.refusal(model)
 
     def explain(self) -> str:
         """One sentence on what keeps the server from being ready."""
@@ -83,17 +97,26 @@ class StatusBoard:
 
     def _missing(self) -> list[ModelStatus]:
         """The models that keep the server from being ready."""
+        asleep = self._asleep.keys() & (self._required or ())
         return [
-            model
-            for name, model in self._status.models.items()
-            if model.state is not ModelState.READY and (self._required is None or name in self._required)
+            *(ModelStatus(name, ModelState.LOADING, self._asleep[name]) for name in sorted(asleep)),
+            *(
+                model
+                for name, model in self._status.models.items()
+                if model.state is not ModelState.READY
+                and (self._required is None or name in self._required)
+                and name not in asleep
+            ),
         ]
 
-    def _not_ready(self, name: str) -> ModelNotReady:
+    def refusal(self, name: str) -> ModelNotReady:
+        """What a request for a model that is not ready is told."""
         model = self._status.models.get(name)
         if self._status.state not in _LOADING_STATES:
             why = _with_reason(_RUNTIME[self._status.state], self._status.reason)
             text = f"Model '{name}' cannot answer now: {why}. Try again shortly."
+        elif name in self._asleep:
+            text = f"Model '{name}' takes no request at once: {self._asleep[name].rstrip('.')}."
         elif model is None:
             text = f"Model '{name}' is not loaded yet. Try again shortly."
         else:

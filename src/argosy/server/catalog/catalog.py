@@ -30,12 +30,14 @@ class ServedModel:
         name: what clients say.
         root: the model's own name; differs from `name` for an alias. It is also the runtime's name for it.
         created: seconds since 1970 at which this server began to serve it.
+        entry: where it is on disk, or None when it has no place there.
     """
 
     name: str
     root: str
     spec: ModelSpec
     created: int
+    entry: ModelEntry | None = None
 
     @property
     def task(self) -> Task:
@@ -100,9 +102,10 @@ class Catalog:
     ) -> None:
         since = int(time.time()) if created is None else created
         self._aliases = dict(aliases or {})
-        models = _listing([ServedModel(entry.name, entry.name, entry.spec, since) for entry in entries])
+        models = _listing([ServedModel(entry.name, entry.name, entry.spec, since, entry) for entry in entries])
         for alias, name in self._aliases.items():
-            if name not in models:
+            # A catalogue that begins empty hears later what it serves.
+            if models and name not in models:
                 raise InvalidSetting(f"The alias {alias!r} points to {name!r}, which is not served.")
         self._names = _name(models, self._aliases)
 
@@ -118,7 +121,8 @@ class Catalog:
         for entry in entries:
             known = old.get(entry.name)
             stays = known is not None and known.root == entry.name
-            models.append(ServedModel(entry.name, entry.name, entry.spec, known.created if known and stays else now))
+            created = known.created if known and stays else now
+            models.append(ServedModel(entry.name, entry.name, entry.spec, created, entry))
         self._names = _name(_listing(models), self._aliases)
 
     @property
@@ -167,7 +171,7 @@ def _name(models: dict[str, ServedModel], aliases: Mapping[str, str]) -> _Names:
     for alias, name in aliases.items():
         if name in models:
             model = models[name]
-            _add(models, ServedModel(alias, model.root, model.spec, model.created))
+            _add(models, ServedModel(alias, model.root, model.spec, model.created, model.entry))
     meanings = {name: {model.task: Named(model)} for name, model in models.items()}
     for model in models.values():
         if model.task is not Task.EMBED:

@@ -11,6 +11,7 @@ from argosy.core.tensors import Tensor
 from argosy.runtime.contract import InferenceClient, InferRequest, InferResponse
 from argosy.server.admission.admission import Admission
 from argosy.server.admission.lane import Ticket
+from argosy.server.admission.residents import Residents
 from argosy.server.catalog.board import StatusBoard
 from argosy.server.dataplane.call import Call
 
@@ -22,22 +23,31 @@ class Dispatcher:
 
     Guarantees: a request to a model that is not ready never leaves, and neither does one that was not admitted.
     Crashes are the runtime client's to report; here they are errors like any other.
+
+    Args:
+        residents: which models are in memory; None where all are.
     """
 
-    def __init__(self, client: InferenceClient, board: StatusBoard, admission: Admission) -> None:
+    def __init__(
+        self, client: InferenceClient, board: StatusBoard, admission: Admission, residents: Residents | None = None
+    ) -> None:
         self._client = client
         self._board = board
         self._admission = admission
+        self._expect = board.check if residents is None else residents.expect
+        self._wakes = residents is not None
 
     async def admit(self, model: str, call: Call, slots: int = 1) -> Ticket:
         """Slots for up to `slots` engine calls at once; the caller releases the ticket.
+
+        A model that is loaded when it is asked for is loaded by this, and stays in memory while the ticket is held.
 
         Raises:
             ModelNotReady: the model cannot take requests, or stopped being able to while this one waited.
             Overloaded: the queue is full.
             DeadlineExceeded: the deadline passed in the queue.
         """
-        self._board.check(model)
+        self._expect(model)
         ticket = await self._admission.enter(model, call.deadline, call.size, slots)
         try:
             self._board.check(model)
@@ -60,20 +70,28 @@ class Dispatcher:
         return await self._client.server_metadata()
 
     async def model_metadata(self, model: str, version: str) -> Mapping[str, Any]:
-        """What the runtime says of a model that is ready."""
-        self._board.check(model)
-        return await self._client.model_metadata(model, version)
+        """What the runtime says of a model that is ready; one that sleeps is loaded."""
+        return await self._ask(model, lambda: self._client.model_metadata(model, version))
 
     async def model_config(self, model: str, version: str) -> Mapping[str, Any]:
-        """How the runtime runs a model that is ready."""
-        self._board.check(model)
-        return await self._client.model_config(model, version)
+        """How the runtime runs a model that is ready; one that sleeps is loaded."""
+        return await self._ask(model, lambda: self._client.model_config(model, version))
 
     async def model_statistics(self, model: str = "", version: str = "") -> Mapping[str, Any]:
         """What the runtime counted for a model that is ready, or for every model."""
         if model:
             self._board.check(model)
         return await self._client.model_statistics(model, version)
+
+    async def _ask(self, model: str, question: Callable[[], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any]:
+        if not self._wakes:
+            self._board.check(model)
+            return await question()
+        ticket = await self.admit(model, Call())
+        try:
+            return await question()
+        finally:
+            ticket.release()
 
 
 async def run_parallel(calls: Sequence[Callable[[], Awaitable[T]]], limit: int) -> list[T]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from argosy.runtime.contract import InferenceClient
 from argosy.server.admission.admission import Admission
+from argosy.server.admission.residents import Residents
 from argosy.server.catalog.board import StatusBoard
 from argosy.server.dataplane.classify import Classifier
 from argosy.server.dataplane.dispatch import Dispatcher
@@ -36,9 +37,10 @@ class DataPlane:
         metrics: Metrics,
         *,
         batches: BatchOptions | None = None,
+        residents: Residents | None = None,
     ) -> DataPlane:
-        """Wire the tasks to `client`."""
-        dispatcher = Dispatcher(client, board, admission)
+        """Wire the tasks to `client`; `residents` where models are loaded when they are asked for."""
+        dispatcher = Dispatcher(client, board, admission, residents)
         encoding = Encoding(dispatcher, batches)
         return cls(
             Embedder(encoding, metrics),

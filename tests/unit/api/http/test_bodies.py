@@ -162,10 +162,25 @@ def test_a_reader_tells_what_becomes_of_each_field() -> None:
         FieldFact("audio", Disposition.REFUSED, "Leave it out."),
         FieldFact("format", Disposition.SUPPORTED),
         FieldFact("inner", Disposition.SUPPORTED),
+        FieldFact("inner[].text", Disposition.SUPPORTED),
         FieldFact("model", Disposition.SUPPORTED),
         FieldFact("n", Disposition.DEPENDS, "needs patience"),
         FieldFact("store", Disposition.IGNORED, "nothing is stored"),
         FieldFact("tools", Disposition.REFUSED, "There are none."),
+    ]
+
+
+def test_a_field_inside_of_another_shares_its_fate_or_has_its_own() -> None:
+    """What is inside of a field that is simply supported is supported."""
+    shared = BodyReader(Outer, depends={"inner": "needs patience"}).fields()
+    own = BodyReader(Outer, refused={"inner.text": "Say less."}, notes={"inner": "short"}).fields()
+    assert shared == [
+        FieldFact("inner", Disposition.DEPENDS, "needs patience"),
+        FieldFact("inner.text", Disposition.DEPENDS, "needs patience"),
+    ]
+    assert own == [
+        FieldFact("inner", Disposition.SUPPORTED, "short"),
+        FieldFact("inner.text", Disposition.REFUSED, "Say less."),
     ]
 
 

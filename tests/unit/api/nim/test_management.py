@@ -43,6 +43,9 @@ async def test_the_manifest_names_every_models_profile(client: httpx.AsyncClient
         "weights": "fp32",
         "tp": "1",
         "pp": "1",
+        "engine": "echo",
+        "gpu": "none",
+        "lora": "false",
     }
     assert by_model["embedder"]["tags"]["backend"] == "echo"
     written = yaml.safe_load(body["manifest_file"])

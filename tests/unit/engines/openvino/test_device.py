@@ -9,6 +9,7 @@ from pathlib import Path
 import openvino
 import pytest
 
+from argosy.core.errors import InvalidModelEntry
 from argosy.core.models import ModelSpec, ProfileSpec, Task
 from argosy.engines.contract import EngineOptions
 from argosy.engines.openvino.device import DeviceOptions, compile_network, read_network, supported_precision
@@ -33,6 +34,19 @@ def test_parameters_override_the_profile() -> None:
     assert options(precision="f32").precision == "f32"
     assert options(4, streams="1").streams == 1
     assert options(quantization_group="0").quantization_group == 0
+
+
+@pytest.mark.parametrize(("mode", "streams"), [("latency", 1), ("throughput", 8), ("", 4)])
+def test_the_performance_mode_decides_how_many_run_side_by_side(mode: str, streams: int) -> None:
+    """All threads for one execution, or one for each; a number of streams wins over it."""
+    assert options(8, performance_mode=mode).streams == streams
+    assert options(8, performance_mode=mode, streams="2").streams == 2
+
+
+def test_an_unknown_performance_mode_is_named() -> None:
+    """The message says what to write."""
+    with pytest.raises(InvalidModelEntry, match=r"performance_mode.*'latency' or 'throughput'"):
+        options(8, performance_mode="speed")
 
 
 class Lesser:

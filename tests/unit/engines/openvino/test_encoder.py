@@ -13,6 +13,7 @@ import pytest
 from argosy.core.errors import ArgosyError, InputTooLong, InvalidModelEntry, InvalidRequest
 from argosy.core.models import ModelSpec, Pooling, ProfileSpec, Task, TextSpec
 from argosy.core.tensors import Tensor, text_tensor
+from argosy.engines import registry
 from argosy.engines.contract import EngineOptions, TensorEngine, TensorRequest
 from argosy.engines.openvino.engine import create
 from tests.suites.engine_contract import Broken, Deployment, TensorEngineContract, succeeded
@@ -353,3 +354,18 @@ def test_equal_texts_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits - logits.max())
     return powers / powers.sum()
+
+
+@pytest.mark.parametrize("name", ["max_model_len", "max_input_length"])
+def test_a_deployment_may_shorten_the_input(name: str, tmp_path: Path) -> None:
+    """What is longer is refused, or cut where the request allows it."""
+    deployment = deploy(tmp_path, spec(), **{name: "4"})
+    engine = registry.create(deployment.spec, deployment.options)
+    assert isinstance(engine, TensorEngine)
+    engine.start()
+    try:
+        assert isinstance(refusal(engine, TensorRequest({"text": text_tensor(["one two three"])})), InputTooLong)
+        assert embed(engine, "one two").shape == (1, networks.WIDTH)
+        assert embed(engine, "one two three", truncate="END").shape == (1, networks.WIDTH)
+    finally:
+        engine.stop()

@@ -46,3 +46,26 @@ def test_names_a_value_that_cannot_be_used(key: str, value: str) -> None:
     """A wrong value is `InvalidModelEntry` with the parameter's name and what to write."""
     with pytest.raises(InvalidModelEntry, match=rf"'{key}'.*write"):
         parse({key: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "answers", "tokens"),
+    [
+        ({"max_num_seqs": "512"}, 512, 512),
+        ({"max_num_seqs": "512", "max_num_batched_tokens": "128"}, 512, 512),
+        ({"max_num_batched_tokens": "32"}, 32, 32),
+        ({"max_num_seqs": "8", "max_num_batched_tokens": "32"}, 8, 32),
+    ],
+)
+def test_a_pass_has_a_token_for_each_answer(given: dict[str, str], answers: int, tokens: int) -> None:
+    """Else the library would load nothing; what was said of answers counts, what was not gives way."""
+    options = parse(given)
+    assert (options.max_num_seqs, options.max_num_batched_tokens) == (answers, tokens)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("true", True), ("false", False)])
+def test_chunked_prefill_is_another_name_that_wins(text: str, expected: bool) -> None:
+    """An operator's word over the entry's."""
+    assert parse({"enable_chunked_prefill": text, "dynamic_split_fuse": "true"}).dynamic_split_fuse is expected
+    with pytest.raises(InvalidModelEntry, match="'enable_chunked_prefill'"):
+        parse({"enable_chunked_prefill": "perhaps"})

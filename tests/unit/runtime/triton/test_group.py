@@ -134,3 +134,30 @@ def test_damaged_record_counts_as_empty(tmp_path: Path, text: str) -> None:
     """A file that cannot be understood is no reason not to start."""
     (tmp_path / "processes.json").write_text(text)
     assert Record(tmp_path / "processes.json").left_over() == frozenset()
+
+
+HEAVY = """
+import subprocess, sys, time
+held = bytearray(b"x") * (64 << 20)
+child = "held = bytearray(b'x') * (32 << 20); print('up', flush=True); import time; time.sleep(600)"
+process = subprocess.Popen([sys.argv[2], "-c", child], stdout=subprocess.PIPE)
+process.stdout.readline()
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_model_takes_the_memory_of_its_process_and_of_what_that_started(tmp_path: Path) -> None:
+    """Counted by the model's name; the server itself is no model."""
+    script = tmp_path / "whale" / "1" / "model.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(HEAVY)
+    arguments = [group.STUB_PROGRAM, str(script), "region", sys.executable]
+    with subprocess.Popen(arguments, executable=sys.executable, stdout=subprocess.PIPE) as stub:
+        assert stub.stdout is not None
+        stub.stdout.readline()
+        sizes = group.resident_bytes(os.getpid())
+        for member in group.members(stub.pid):
+            member.kill()
+    assert list(sizes) == ["whale"]
+    assert 96 << 20 < sizes["whale"] < 200 << 20

@@ -126,3 +126,11 @@ def test_a_replacement_that_is_refused_changes_nothing() -> None:
         with pytest.raises(InvalidSetting):
             catalog.replace(models)
     assert [model.name for model in catalog.models] == ["e5", "alias"]
+
+
+def test_a_catalogue_that_begins_empty_learns_its_aliases_models_later() -> None:
+    """A gateway worker hears what is served only after it has begun."""
+    catalog = Catalog(aliases={"org/e5": "e5"})
+    assert catalog.models == ()
+    catalog.replace([entry("e5")])
+    assert catalog.get("org/e5").root == "e5"
