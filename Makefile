@@ -21,12 +21,12 @@ serve: $(VENV)/.serve ## install and start everything on port 8000 (ARGS="--port
 test: $(VENV)/.dev judges ## install what the tests need and run them (ARGS="-k name" passes flags)
 	@$(BIN)/python -m pytest -n 2 tests/unit $(ARGS) || [ $$? -eq 5 ]
 	@$(MAKE) --no-print-directory -k -j2 --output-sync=target lane-judges lane-servers
-	@$(BIN)/python -m pytest tests/integration $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/python -m pytest tests/integration -m alone $(ARGS) || [ $$? -eq 5 ]
 
-# Both start servers, so each is one process; together they keep two processors busy. The integration tests, which
-# stall processes for a second and more, follow alone.
+# Both start servers, so each is one process; together they keep two processors busy. Integration tests that stall
+# processes for a second and more follow alone.
 lane-judges:
-	@$(BIN)/python -m pytest tests/conformance $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/python -m pytest tests/conformance tests/integration -m "not alone" $(ARGS) || [ $$? -eq 5 ]
 
 lane-servers:
 	@$(BIN)/python -m pytest tests/e2e $(ARGS) || [ $$? -eq 5 ]

@@ -20,7 +20,7 @@ from tests.integration.conftest import left_over
 from tests.suites.echo_models import echo_tensors, python_model
 from tests.suites.runtime_contract import GENEROUS, ask, until_ready
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 DIES_SOON_AFTER = """
 import os, threading, time

@@ -19,7 +19,7 @@ from tests.integration.conftest import Serve, Served, all_regions
 from tests.suites.echo_models import echo_chat, echo_tensors
 from tests.suites.runtime_contract import GENEROUS, ask, listen, prompt
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 ERROR_WITHIN = 2.0
 READY_WITHIN = 10.0

@@ -23,7 +23,7 @@ from tests.integration.conftest import Serve, all_regions, left_over, serving
 from tests.suites.echo_models import echo_chat, echo_tensors
 from tests.suites.runtime_contract import GENEROUS, ask
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 
 async def test_t11_listening_sockets_are_exactly_these(triton: Serve, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tests.integration.conftest import Serve, left_over
 from tests.suites.echo_models import echo_chat, echo_tensors, python_model
 from tests.suites.runtime_contract import GENEROUS, ask, listen, prompt
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 SLEEPS_IN_INITIALIZE = """
 import time

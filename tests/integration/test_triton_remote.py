@@ -21,7 +21,7 @@ from argosy.store.entries import ModelEntry
 from tests.integration.conftest import Serve
 from tests.suites.echo_models import echo_chat, echo_tensors
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.alone]
 
 
 async def until(remote: RemoteTriton, state: RuntimeState) -> None:
