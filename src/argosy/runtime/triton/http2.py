@@ -103,6 +103,7 @@ class Connection(asyncio.Protocol):
         self._frame_size = 16_384
         self._received = 0
         self._blocked: dict[int, Stream] = {}
+        self._unsent: list[bytes] = []
 
     def open(self, stream: Stream, headers: bytes, data: bytes = b"", *, end: bool = False) -> None:
         """Begin a stream with an encoded header block and, in the same write, the first piece of its body.
@@ -120,9 +121,9 @@ class Connection(asyncio.Protocol):
             self._window -= len(data)
             stream.window -= len(data)
             stream.sent_end = end
-            self._transport.write(start + _frame(_DATA, _END_STREAM if end else 0, stream.id, data))
+            self._write(start + _frame(_DATA, _END_STREAM if end else 0, stream.id, data))
             return
-        self._transport.write(start)
+        self._write(start)
         if data or end:
             self.send_data(stream, data, end=end)
 
@@ -140,7 +141,7 @@ class Connection(asyncio.Protocol):
             return
         self._forget(stream)
         if self._transport is not None and not self.lost:
-            self._transport.write(_frame(_RST_STREAM, 0, stream.id, _number.pack(code)))
+            self._write(_frame(_RST_STREAM, 0, stream.id, _number.pack(code)))
 
     def close(self) -> None:
         """Close the connection; every stream is told that it is lost. Idempotent."""
@@ -160,7 +161,7 @@ class Connection(asyncio.Protocol):
             (_INITIAL_WINDOW_SIZE, _LARGEST_WINDOW),
             (_MAX_FRAME_SIZE, _OUR_FRAME_SIZE),
         )
-        self._transport.write(
+        self._write(
             _PREFACE
             + _frame(_SETTINGS, 0, 0, b"".join(_setting.pack(*pair) for pair in ours))
             + _frame(_WINDOW_UPDATE, 0, 0, _number.pack(_LARGEST_WINDOW - _DEFAULT_WINDOW))
@@ -305,8 +306,15 @@ class Connection(asyncio.Protocol):
             self._flush(stream)
 
     def _write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+        """Send with whatever else this pass of the event loop sends: a system call costs more than a small request."""
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._unsent.append(data)
+
+    def _send(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        if unsent and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
 
     # -- ends --
 
