@@ -57,8 +57,10 @@ def command(models: tuple[str, ...], *, dry_run: bool, **flags: Any) -> None:
     if dry_run:
         _tell(chosen, console)
         return
-    for line in serving.start_lines(chosen.choices.served):
-        console.print(line, markup=False, soft_wrap=True)
+    if not console.is_terminal:
+        # For those who read logs by program. People see the table, and --dry-run tells them the rest.
+        for line in serving.start_lines(chosen.choices.served):
+            console.print(line, markup=False, soft_wrap=True)
     uvloop.run(_serve(chosen, console))
 
 

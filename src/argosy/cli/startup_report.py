@@ -71,7 +71,7 @@ class StartupReport:
         """Say what is about to happen."""
         for problem in self._problems:
             self._console.print(f"[yellow]left out:[/] {problem}", soft_wrap=True)
-        self._console.print(f"Starting Triton for {len(self._entries)} models …")
+        self._console.print(f"Starting Triton for {_models(len(self._entries))} …")
 
     def on_status(self, status: RuntimeStatus) -> None:
         """Print what changed; on the way out nothing is news."""
@@ -103,7 +103,9 @@ class StartupReport:
         """Print the table of models and a request to try."""
         self._console.print(self._table())
         ready = [entry for entry in self._entries if self._is_ready(entry)]
-        self._console.print(f"Serving {len(ready)} models on {self._url} after {self._seconds}. Ctrl-C stops.")
+        self._console.print(
+            f"Serving {_models(len(ready))} on {self._url} after {self._seconds.lstrip()}. Ctrl-C stops."
+        )
         if self._on_demand and len(ready) < len(self._entries):
             self._console.print(f"{len(self._entries) - len(ready)} more are loaded by the first request for each.")
         self._console.print(f"OpenAI base URL: {self._url}/v1   docs: {self._url}/docs")
@@ -166,3 +168,7 @@ def _example_body(entry: ModelEntry) -> dict[str, object] | None:
             return {"model": entry.name, "query": {"text": "ships"}, "passages": passages}
         case _:
             return None
+
+
+def _models(count: int) -> str:
+    return "1 model" if count == 1 else f"{count} models"
