@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from argosy.core.errors import EngineCrashed, ModelNotReady
+from argosy.core.errors import DeadlineExceeded, EngineCrashed, ModelNotReady
 from argosy.core.status import ModelState, RuntimeState
 from argosy.runtime.contract import InferResponse
 from argosy.runtime.triton.generation import WatchOptions
@@ -159,6 +159,18 @@ async def test_t2_canary_finds_a_stalled_stub(triton: Serve, tmp_path: Path) -> 
         os.kill(served.stubs["parrot"], signal.SIGSTOP)
         await served.healed(1)
         assert (await listen(served.client, prompt()))[-1].final
+
+
+async def test_t2_requests_that_expire_do_not_hide_a_stalled_stub(triton: Serve, tmp_path: Path) -> None:
+    """Requests that Triton fails on behalf of a stalled stub are no sign that the stub lives."""
+    watch = WatchOptions(canary_interval=0.3, canary_timeout=0.5, misses=6)
+    async with triton([echo_tensors(tmp_path), echo_chat(tmp_path)], watch) as served:
+        os.kill(served.stubs["parrot"], signal.SIGSTOP)
+        fences = asyncio.create_task(fenced(served))
+        while not fences.done():
+            with pytest.raises((DeadlineExceeded, EngineCrashed, ModelNotReady)):
+                await listen(served.client, prompt(within=0.4))
+        await fences
 
 
 async def test_t3_server_is_killed_with_fifty_in_flight(triton: Serve, tmp_path: Path) -> None:

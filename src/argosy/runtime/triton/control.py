@@ -87,7 +87,11 @@ class TritonControl:
         return {model.name: model.state for model in response.models}
 
     async def progress(self, within: float) -> Mapping[str, int]:
-        """For each loaded model a number that grows whenever it answers, successfully or not, or sends a piece."""
+        """For each loaded model a number that grows whenever it answers or sends a piece.
+
+        Requests that failed do not count: Triton counts those as well that it refused for a model which stands still,
+        such as a canary that expired in the model's queue. A model that answers failures only still answers a canary.
+        """
         request = pb.ModelStatisticsRequest()
         response = await self._call("ModelStatistics", request, pb.ModelStatisticsResponse, within)
         answered: dict[str, int] = {}
@@ -116,7 +120,7 @@ def _answers(model: Any) -> int:
     pieces = sum(
         item.success.count + item.fail.count + item.empty_response.count for item in model.response_stats.values()
     )
-    return int(inference.success.count + inference.fail.count + model.execution_count + pieces)
+    return int(inference.success.count + model.execution_count + pieces)
 
 
 def _failure(what: str, error: grpc.aio.AioRpcError) -> RuntimeFailure:
