@@ -181,6 +181,14 @@ async def test_t3_server_is_killed_with_fifty_in_flight(triton: Serve, tmp_path:
         assert not any(psutil.pid_exists(pid) for pid in stubs.values())
 
 
+async def test_stop_while_a_broken_server_is_being_ended_leaves_nothing(triton: Serve, tmp_path: Path) -> None:
+    """A stop that interrupts healing ends the broken server too; `triton` checks that nothing is left."""
+    async with triton([echo_tensors(tmp_path)]) as served:
+        served.kill(served.stubs["echo"])
+        while served.supervisor.status.state is not RuntimeState.FENCED:
+            await asyncio.sleep(0)
+
+
 async def test_unasked_exit_with_code_0_counts(triton: Serve, tmp_path: Path) -> None:
     """A server that ends by itself, even in good order, is started again."""
     async with triton([echo_tensors(tmp_path)]) as served:

@@ -316,9 +316,10 @@ class TritonSupervisor:
 
     async def _end_generation(self, grace: float) -> None:
         self._generation = None
-        server, self._server = self._server, None
-        if server is not None:
-            await server.end(grace)
+        if self._server is not None:
+            await self._server.end(grace)
+            # Not before it has ended: a stop that interrupts this must find the server, or nobody would end it.
+            self._server = None
 
     def _delay_after(self, fault: Fault) -> float | None:
         """Seconds until the next generation, or None to give up."""
