@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -58,14 +59,15 @@ def measure(context: Context) -> list[Measurement]:
     """Kill the model process and the Triton process under light traffic."""
     rows: list[Measurement] = []
     left: list[str] = []
-    with serve([MODEL], *context.flags) as server:
-        for part, find in (("stub", lambda: server.stubs()[0]), ("Triton", server.triton)):
+    for part, find in (("stub", lambda server: server.stubs()[0]), ("Triton", lambda server: server.triton())):
+        # A server each: the sixth kill within ten minutes is a crash loop, on which the supervisor gives up.
+        with serve([MODEL], *context.flags) as server:
             recoveries = []
             for number in range(context.rounds):
-                recoveries.append(uvloop.run(_kill(server, find)))
+                recoveries.append(uvloop.run(_kill(server, partial(find, server))))
                 left += recoveries[-1].left
                 context.note(f"heal, {part}: round {number + 1} of {context.rounds}, {recoveries[-1].healed:.1f} s")
-            rows += _rows(part, recoveries)
+        rows += _rows(part, recoveries)
     rows.append(
         Measurement(
             "heal, left behind",

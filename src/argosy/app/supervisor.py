@@ -17,6 +17,7 @@ from argosy.app.profiles import serve_options
 from argosy.app.sources import source_models
 from argosy.app.worker_configuration import WorkerConfiguration
 from argosy.core.errors import ConfigurationError, InvalidSetting
+from argosy.core.network import is_loopback
 from argosy.runtime.contract import RuntimeProcess
 from argosy.runtime.triton.fence import ServerOptions
 from argosy.runtime.triton.generation import WatchOptions
@@ -31,7 +32,7 @@ from argosy.server.artifacts.places import cache_directory, model_stores, run_di
 from argosy.server.artifacts.resolve import resolve, survey
 from argosy.server.control.adapters import AdapterWatcher
 from argosy.server.control.link import StatusPublisher
-from argosy.server.control.listener import bind, is_loopback, reserve
+from argosy.server.control.listener import bind, reserve
 from argosy.server.control.models import ServedModels
 from argosy.server.control.residency.leases import Leases
 from argosy.server.control.service import Service

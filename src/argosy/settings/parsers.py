@@ -15,6 +15,7 @@ from argosy.core.memory import MemoryAmount
 from argosy.settings.secret import Secret
 
 Value = TypeVar("Value")
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +41,19 @@ class Parser(Generic[Value]):
 
 def integer(lowest: int, highest: int) -> Parser[int]:
     """A whole number in the closed range."""
-
-    def parse(raw: str) -> int:
-        try:
-            value = int(raw)
-        except ValueError:
-            raise ValueError(f"expected a whole number, got {raw!r}") from None
-        if not lowest <= value <= highest:
-            raise ValueError(f"expected {lowest} to {highest}, got {value}")
-        return value
-
-    return Parser(parse, {"type": "integer", "minimum": lowest, "maximum": highest})
+    return _within(int, lowest, highest, "a whole number", "integer")
 
 
 def seconds(lowest: float, highest: float) -> Parser[float]:
     """A number of seconds in the closed range."""
-    return _number(lowest, highest, " of seconds", " seconds")
+    return _within(float, lowest, highest, "a number of seconds", "number", " seconds")
 
 
 def fraction() -> Parser[float]:
     """A share of a whole, above 0 and up to 1."""
 
     def parse(raw: str) -> float:
-        value = _number(0, 1, " from 0 to 1", "")(raw)
+        value = _within(float, 0, 1, "a number from 0 to 1", "number")(raw)
         if value == 0:
             raise ValueError("expected a number above 0 and up to 1, got 0")
         return value
@@ -82,18 +73,20 @@ def choice(*words: str) -> Parser[str]:
     return Parser(parse, {"enum": [*words]})
 
 
-def _number(lowest: float, highest: float, kind: str, unit: str) -> Parser[float]:
-    def parse(raw: str) -> float:
+def _within(
+    read: Callable[[str], Number], lowest: Number, highest: Number, kind: str, schema_type: str, unit: str = ""
+) -> Parser[Number]:
+    def parse(raw: str) -> Number:
         try:
-            value = float(raw)
+            value = read(raw)
         except ValueError:
-            raise ValueError(f"expected a number{kind}, got {raw!r}") from None
+            raise ValueError(f"expected {kind}, got {raw!r}") from None
         # A comparison with NaN is false, so it is refused too.
         if not lowest <= value <= highest:
-            raise ValueError(f"expected {lowest:g} to {highest:g}{unit}, got {value:g}")
+            raise ValueError(f"expected {lowest:.15g} to {highest:.15g}{unit}, got {value:.15g}")
         return value
 
-    return Parser(parse, {"type": "number", "minimum": lowest, "maximum": highest})
+    return Parser(parse, {"type": schema_type, "minimum": lowest, "maximum": highest})
 
 
 def _switch(raw: str) -> bool:

@@ -6,12 +6,12 @@ Forms: `org/name[@revision]`, `hf://org/name[@revision][/path/of/a/file]`, `http
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from argosy.core.errors import InvalidModelEntry
+from argosy.core.network import is_loopback
 from argosy.server.artifacts.naming import normalise
 
 DEFAULT_REVISION = "main"
@@ -124,7 +124,7 @@ def _web(text: str, sha256: str) -> WebReference:
         raise InvalidModelEntry(f"{text[:200]} is not a URL ({error}).") from None
     if parts.username is not None or parts.password is not None:
         raise InvalidModelEntry(f"The URL to {host} carries a password, which would end up in logs; leave it out.")
-    if not host or (parts.scheme.lower() == "http" and not is_loopback_host(host)):
+    if not host or (parts.scheme.lower() == "http" and not is_loopback(host)):
         raise InvalidModelEntry(f"{text[:200]} is not fetched without encryption; use https://.")
     stated = parts.fragment.removeprefix("sha256=").lower()
     if stated and sha256 and stated != sha256.lower():
@@ -140,16 +140,6 @@ def _web(text: str, sha256: str) -> WebReference:
     if file in {"", ".", ".."} or "/" in file or "\\" in file or not file.isprintable():
         raise InvalidModelEntry(f"The path of {text[:200]} does not end in a file name.")
     return reference
-
-
-def is_loopback_host(host: str) -> bool:
-    """Whether a host name or address means this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _name(path: str) -> str:

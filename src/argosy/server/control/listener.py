@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 
 from argosy.core.errors import AddressInUse, InvalidSetting
@@ -64,16 +63,6 @@ def bind(host: str, port: int) -> socket.socket:
         raise _explain(error, host, port) from error
     listener.setblocking(False)  # noqa: FBT003  the standard library takes it by position
     return listener
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _explain(error: OSError, host: str, port: int, flag: str = "--port") -> AddressInUse | InvalidSetting:

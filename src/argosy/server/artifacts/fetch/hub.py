@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 from argosy import __version__
 from argosy.core.errors import InvalidSetting, NotCached, SourceUnavailable
+from argosy.core.network import is_loopback
 from argosy.server.artifacts.cache.digests import Digest
 from argosy.server.artifacts.fetch.retry import Transient
 from argosy.server.artifacts.fetch.web import Location, retry_after
-from argosy.server.artifacts.reference import HubReference, is_loopback_host
+from argosy.server.artifacts.reference import HubReference
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 _TIMEOUT = 20.0
@@ -73,7 +74,7 @@ class Hub:
         parts = urlsplit(self._endpoint)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise InvalidSetting(f"The hub's address {endpoint!r} is not a URL; write https://host (HF_ENDPOINT).")
-        if parts.scheme == "http" and token and not is_loopback_host(parts.hostname):
+        if parts.scheme == "http" and token and not is_loopback(parts.hostname):
             raise InvalidSetting(
                 f"The hub {endpoint} is not encrypted, and a token is set; use https:// (HF_ENDPOINT) or leave the "
                 "token out (HF_TOKEN)."

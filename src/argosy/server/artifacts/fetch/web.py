@@ -17,8 +17,8 @@ import httpx2
 
 from argosy import __version__
 from argosy.core.errors import SourceUnavailable
+from argosy.core.network import is_loopback
 from argosy.server.artifacts.fetch.retry import Transient
-from argosy.server.artifacts.reference import is_loopback_host
 
 _SILENCE = 30.0
 """Seconds without a byte after which a connection counts as lost."""
@@ -108,7 +108,7 @@ class WebClient:
 
 
 def _may_be_plain(host: str, plain_hosts: frozenset[str]) -> bool:
-    return is_loopback_host(host) or host in plain_hosts
+    return is_loopback(host) or host in plain_hosts
 
 
 def _check_status(response: httpx2.Response) -> None:

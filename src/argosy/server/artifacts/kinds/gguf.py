@@ -22,18 +22,7 @@ _LONGEST_CONTEXT = 1 << 24
 # What OpenVINO GenAI 2026.4 builds a network for.
 _ARCHITECTURES = ("llama", "qwen2", "qwen3")
 
-# ggml's `llama_ftype`: the labels that GenAI 2026.4 reads, and common ones that it does not.
-_WEIGHTS = {
-    0: "fp32",
-    1: "fp16",
-    2: "q4_0",
-    3: "q4_1",
-    7: "q8_0",
-    14: "q4_k_s",
-    15: "q4_k_m",
-    18: "q6_k",
-    32: "bf16",
-}
+# ggml's `llama_ftype`: common labels that GenAI 2026.4 does not read.
 _UNREADABLE = {8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M", 13: "Q3_K_L", 16: "Q5_K_S", 17: "Q5_K_M"}
 
 
@@ -61,7 +50,7 @@ def plan_gguf(path: Path, name: str, origin: Mapping[str, Any]) -> Plan:
         description=metadata.text("general.name")[:200],
         license=metadata.text("general.license")[:100],
         source=origin,
-        profile=ProfileSpec(precision="bf16", weights=_WEIGHTS.get(metadata.number("general.file_type") or 0, "gguf")),
+        profile=ProfileSpec(precision="bf16", weights=metadata.stored),
         generate=_generation(path, metadata, template),
     )
     texts = {TEMPLATE_FILE: template} if template else {}

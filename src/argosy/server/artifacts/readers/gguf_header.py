@@ -25,6 +25,17 @@ _LONGEST_STRING = 4 << 20
 _LARGEST_HEADER = 256 << 20
 _STRING, _ARRAY = 8, 9
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_FILE_TYPES = {
+    0: "fp32",
+    1: "fp16",
+    2: "q4_0",
+    3: "q4_1",
+    7: "q8_0",
+    14: "q4_k_s",
+    15: "q4_k_m",
+    18: "q6_k",
+    32: "bf16",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,11 @@ class Metadata:
         """The array of strings at `key`; empty when it is absent or something else."""
         value = self.values.get(key)
         return value if isinstance(value, Strings) else Strings(())
+
+    @property
+    def stored(self) -> str:
+        """How most weights are stored, as ggml's `llama_ftype` names it; "gguf" for one without a name here."""
+        return _FILE_TYPES.get(self.number("general.file_type") or 0, "gguf")
 
 
 def read_metadata(path: Path) -> Metadata:

@@ -8,19 +8,6 @@ from argosy.core.models import Task
 from argosy.server.artifacts.readers.gguf_header import read_metadata
 from argosy.server.profiles.facts import BITS, Facts, Form
 
-# ggml's `llama_ftype`.
-_STORED = {
-    0: "fp32",
-    1: "fp16",
-    2: "q4_0",
-    3: "q4_1",
-    7: "q8_0",
-    14: "q4_k_s",
-    15: "q4_k_m",
-    18: "q6_k",
-    32: "bf16",
-}
-
 
 def read(path: Path, name: str) -> Facts:
     """The facts of the language model in a GGUF file.
@@ -34,7 +21,7 @@ def read(path: Path, name: str) -> Facts:
     def number(key: str) -> int:
         return metadata.number(f"{family}.{key}") or 0
 
-    stored = _STORED.get(metadata.number("general.file_type") or 0, "gguf")
+    stored = metadata.stored
     size = path.stat().st_size
     heads, hidden = number("attention.head_count"), number("embedding_length")
     return Facts(
