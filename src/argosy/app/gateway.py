@@ -26,6 +26,7 @@ from argosy.api.kserve.grpc.exchange import EdgeParts as GrpcEdgeParts
 from argosy.api.kserve.grpc.exchange import GrpcOptions
 from argosy.api.kserve.grpc.server import GrpcServer
 from argosy.api.kserve.grpc.service import ServiceParts
+from argosy.app.http_protocol import JoiningProtocol
 from argosy.app.worker_configuration import WorkerConfiguration
 from argosy.engines.deployment import Lengths
 from argosy.runtime.triton.client import TritonClient
@@ -142,7 +143,7 @@ class Worker:
             uvicorn.Config(
                 self.app(),
                 loop="uvloop",
-                http="httptools",
+                http=JoiningProtocol,
                 ws="none",
                 access_log=False,
                 server_header=False,
