@@ -7,10 +7,14 @@ BIN := $(VENV)/bin
 JUDGES := .work/judges
 # torch and the exporters; serving never sees them.
 CONVERT := .work/convert
+# Argosy with the engines that need torch.
+ENGINES := .work/engines
 ARGS ?=
+# Those of tests/e2e that share no server with the rest; with them both lanes of `make test` take about as long.
+BESIDE_JUDGES := tests/e2e/test_many_models.py tests/e2e/test_sources.py
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lane-judges lane-servers judges convert-environment test-conversion conformance settings check format bench bench-peers lock clean
+.PHONY: help serve test lane-judges lane-servers judges convert-environment test-conversion engines-environment test-engines conformance settings check format bench bench-peers lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -26,17 +30,22 @@ test: $(VENV)/.dev judges ## install what the tests need and run them (ARGS="-k 
 # Both start servers, so each is one process; together they keep two processors busy. Integration tests that stall
 # processes for a second and more follow alone.
 lane-judges:
-	@$(BIN)/python -m pytest tests/conformance tests/integration -m "not alone" $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/python -m pytest tests/conformance tests/integration $(BESIDE_JUDGES) -m "not alone" $(ARGS) || [ $$? -eq 5 ]
 
 lane-servers:
-	@$(BIN)/python -m pytest tests/e2e $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/python -m pytest tests/e2e $(addprefix --ignore=,$(BESIDE_JUDGES)) $(ARGS) || [ $$? -eq 5 ]
 
 judges: $(JUDGES)/clients/.installed $(JUDGES)/aiperf/.installed ## install other people's clients, which judge ours
 
 convert-environment: $(CONVERT)/.installed ## install what argosy convert runs: torch for the processor, and the exporters
 
-test-conversion: $(VENV)/.dev convert-environment ## convert models of eight kinds, serve them, compare the answers
+test-conversion: $(VENV)/.dev convert-environment ## convert models of all kinds, serve them, compare the answers; about five minutes
 	@$(BIN)/python -m pytest tests/conversion $(ARGS)
+
+engines-environment: $(ENGINES)/.installed ## install Argosy with vLLM and torch for the processor, apart from .venv
+
+test-engines: engines-environment ## run the engines that need torch, alone and inside Triton
+	@$(ENGINES)/bin/python -m pytest tests/engines $(ARGS)
 
 conformance: $(VENV)/.dev judges ## judge anew and write docs/conformance.md
 	@ARGOSY_WRITE_CONFORMANCE=1 $(BIN)/python -m pytest tests/conformance $(ARGS)
@@ -79,6 +88,10 @@ $(JUDGES)/%/.installed: requirements/judges-%.txt | $(VENV)/bin/uv
 
 $(CONVERT)/.installed: requirements/convert.txt | $(VENV)/bin/uv
 	@tools/bootstrap.sh convert "$(VENV)" requirements/convert.txt "$(CONVERT)"
+	@touch $@
+
+$(ENGINES)/.installed: requirements/engines.txt | $(VENV)/bin/uv
+	@tools/bootstrap.sh engines "$(VENV)" requirements/engines.txt "$(ENGINES)"
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/bin/uv requirements/serve.txt pyproject.toml

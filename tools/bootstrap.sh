@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Brings a bare Debian or Ubuntu to where the Makefile can go on. Steps: venv, install, judges, convert, load_generator.
+# Brings a bare Debian or Ubuntu to where the Makefile can go on.
+# Steps: venv, install, judges, convert, engines, load_generator.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The PyTorch that `argosy convert` is tested with.
+# The PyTorch that `argosy convert` and the engines around it are tested with.
 TORCH=2.13.0
 
 say() { printf 'argosy: %s\n' "$*" >&2; }
@@ -71,8 +72,26 @@ convert() {
     say "installing $requirements and PyTorch for the processor into $target"
     "$directory/bin/uv" venv --quiet --clear --python "$directory/bin/python" "$target"
     "$directory/bin/uv" pip install --quiet --python "$target/bin/python" --require-hashes -r "$requirements"
-    # The index's own build of PyTorch brings gigabytes for GPUs. uv knows where the CPU build is; a folder of wheels
-    # (UV_FIND_LINKS or PIP_FIND_LINKS) is looked into first.
+    cpu_torch "$directory" "$target"
+}
+
+# engines VENV REQUIREMENTS DIRECTORY: Argosy itself with the engines that need PyTorch, to serve from and to test.
+engines() {
+    local directory=$1 requirements=$2 target=$3
+    say "installing $requirements, PyTorch for the processor and Argosy into $target"
+    "$directory/bin/uv" venv --quiet --clear --python "$directory/bin/python" "$target"
+    # All that is needed stands in the file; what vLLM asks for beside it is not to be had, or not to be lived with. Each of
+    # its three processes imports thousands of modules, so they are compiled now.
+    export UV_COMPILE_BYTECODE=1
+    "$directory/bin/uv" pip install --quiet --python "$target/bin/python" --no-deps --require-hashes -r "$requirements"
+    cpu_torch "$directory" "$target"
+    "$directory/bin/uv" pip install --quiet --python "$target/bin/python" --no-deps --no-build-isolation --editable .
+}
+
+# cpu_torch VENV DIRECTORY: the index's own build of PyTorch brings gigabytes for GPUs. uv knows where the CPU build is; a
+# folder of wheels (UV_FIND_LINKS or PIP_FIND_LINKS) is looked into first.
+cpu_torch() {
+    local directory=$1 target=$2
     local wheels=${UV_FIND_LINKS:-${PIP_FIND_LINKS:-}}
     if [ -n "$wheels" ] && UV_FIND_LINKS=$wheels "$directory/bin/uv" pip install --quiet --python "$target/bin/python" "torch==$TORCH+cpu" 2>/dev/null; then
         return

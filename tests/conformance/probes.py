@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from argosy.server.artifacts.places import bundled_store
+
 CHAT, EMBED, RANK, CLASSIFY = "abacus", "all-minilm-l6-v2", "minilm-reranker", "minilm-sentiment"
 _SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
 _GRAMMAR = 'root ::= "yes" | "no"'
@@ -70,6 +72,7 @@ BASES: Mapping[str, Mapping[str, Any]] = {
     "/v2/repository/index": {},
     f"/v2/repository/models/{CLASSIFY}/load": {},
     f"/v2/repository/models/{CLASSIFY}/unload": {},
+    "/api/v1/jobs": {"kind": "convert", "model": "nobody/nothing"},
 }
 """A body that each address takes."""
 
@@ -261,7 +264,53 @@ _INFER = [
     Probe({"inputs": [{**_TENSOR, "parameters": _SHARED}]}),
     Probe({"inputs": [{**_TENSOR, "parameters": {"binary_data_size": 10}}]}, tail=b"\x06\x00\x00\x00a boat"),
 ]
+_FILE = str(bundled_store() / CLASSIFY / "argosy.yaml")
+"""A file that jobs may read, and none of them can use: what is ordered here ends at once."""
+_JOBS = [
+    Probe(
+        {
+            "name": "nothing",
+            "precision": "int8",
+            "engine": "openvino",
+            "task": "embed",
+            "calibration": _FILE,
+            "samples": 8,
+            "memory": "2GiB",
+            "timeout": 60,
+            "output": str(bundled_store()),
+            "max_batch": 8,
+            "max_dimension": 64,
+            "workspace": "1GiB",
+            "hardware_compatible": True,
+            "resume": True,
+            "keep_work": True,
+            "replace": True,
+            "load": True,
+        }
+    ),
+    Probe(
+        {
+            "kind": "analyze",
+            "model": CLASSIFY,
+            "objective": "latency",
+            "p99_ms": 50,
+            "memory": "2GiB",
+            "min_throughput": 1,
+            "budget": 1,
+            "minutes": 1,
+            "concurrency": [1],
+            "precisions": ["f32"],
+            "space": _FILE,
+            "inputs": _FILE,
+            "rows": 1,
+            "seed": 1,
+            "apply": True,
+            "load": True,
+        }
+    ),
+]
 PROBES: Mapping[str, Sequence[Probe]] = {
+    "/api/v1/jobs": _JOBS,
     "/v1/chat/completions": _CHAT,
     "/v1/completions": _COMPLETIONS,
     "/v1/embeddings": [

@@ -106,7 +106,7 @@ Not there, and 404:
 
 
 def _below(path: str) -> str:
-    return "yes" if single.split(f"{single.PREFIX}model{path}") else "no"
+    return "yes" if single.split(f"{single.PREFIX}model{path}") == ("model", path) else "no"
 
 
 def _grpc(methods: Mapping[str, bool]) -> str:

@@ -1,4 +1,4 @@
-"""Eight kinds of models go through `argosy convert`, and one server then answers as the originals did."""
+"""Eleven models of all kinds go through `argosy convert`, and one server then answers as the originals did."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ from argosy.conversion.proof import thresholds
 from argosy.conversion.proof.thresholds import Bound
 from argosy.conversion.sources.kinds import Kind
 from argosy.core.errors import ProofFailed
+from argosy.store.entries import read_entry
 from tests.conversion.asked import LABELS, NEW_TOKENS, PASSAGES, QUERY, TEXTS
 from tests.e2e.running import Running, serve
+from tests.suites.small_disk import run_on_small_disk, visible
 
 ROOT = Path(__file__).parents[2]
 INTERPRETER = ROOT / ".work" / "convert" / "bin" / "python"
@@ -39,10 +41,14 @@ PROFILES = {
     "classifier": "bf16",
     "cross-encoder": "fp32",
     "qwen2": "bf16",
+    "tagger": "fp32",
+    "segformer": "bf16",
+    "yolos": "bf16",
     "resnet": "bf16",
     "unet": "fp32",
 }
 """The slowest first. Every profile is built at least once."""
+UNET_STEPS = ("load", "export", "optimise", "build-fp32", "validate-fp32", "package")
 
 pytestmark = [
     pytest.mark.slow,
@@ -151,6 +157,49 @@ def test_an_image_network_gives_the_originals_numbers(
     assert np.linalg.norm(found - wanted) <= 0.03 * np.linalg.norm(wanted)
 
 
+def infer(conversions: Conversions, model: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The outputs of a KServe request by name."""
+    datatypes = {"float32": "FP32", "int64": "INT64"}
+    tensors = [
+        {"name": name, "datatype": datatypes[str(value.dtype)], "shape": value.shape, "data": value.ravel().tolist()}
+        for name, value in inputs.items()
+    ]
+    answer = conversions.served.post(f"/v2/models/{model}/infer", {"inputs": tensors})
+    assert answer.status_code == 200, answer.text
+    return {each["name"]: np.reshape(each["data"], each["shape"]) for each in answer.json()["outputs"]}
+
+
+def test_a_token_classifier_gives_the_originals_classes(conversions: Conversions) -> None:
+    """One request with texts of several lengths; the places behind a text's end say nothing and are left out."""
+    wanted = conversions.answers["tagger"]
+    inputs = {name: np.array(values, dtype=np.int64) for name, values in wanted["inputs"].items()}
+    found = infer(conversions, "tagger", inputs)["logits"]
+    real = inputs["attention_mask"] == 1
+    assert found.shape == (len(TEXTS), inputs["input_ids"].shape[1], len(LABELS))
+    assert len(set(found[real].argmax(axis=-1))) == len(LABELS)
+    np.testing.assert_allclose(found[real], np.array(wanted["logits"])[real], atol=1e-3)
+
+
+def test_a_segmenter_gives_the_originals_classes(conversions: Conversions) -> None:
+    """The same best class for 98 of 100 pixels, and the scores within 5 % of the norm: the network runs in bf16."""
+    found = infer(conversions, "segformer", {"pixel_values": np.load(conversions.folder / "pictures.npy")})["logits"]
+    wanted = np.array(conversions.answers["segformer"]["logits"])
+    assert found.shape == wanted.shape
+    assert len(set(wanted.argmax(axis=1).ravel())) > 1
+    assert (found.argmax(axis=1) == wanted.argmax(axis=1)).mean() >= 0.98
+    assert np.linalg.norm(found - wanted) <= 0.05 * np.linalg.norm(wanted)
+
+
+def test_a_detector_gives_the_originals_boxes(conversions: Conversions) -> None:
+    """The same best class for every query, and each corner of its box within 2 % of the picture's side."""
+    found = infer(conversions, "yolos", {"pixel_values": np.load(conversions.folder / "pictures.npy")})
+    wanted = {name: np.array(values) for name, values in conversions.answers["yolos"].items()}
+    assert len(set(wanted["logits"].argmax(axis=-1).ravel())) > 1
+    assert np.ptp(wanted["pred_boxes"], axis=(0, 1)).min() > 0.1
+    np.testing.assert_array_equal(found["logits"].argmax(axis=-1), wanted["logits"].argmax(axis=-1))
+    np.testing.assert_allclose(found["pred_boxes"], wanted["pred_boxes"], atol=0.02)
+
+
 @pytest.mark.parametrize("model", PROFILES)
 def test_the_entry_says_how_it_was_proven(conversions: Conversions, model: str) -> None:
     """Figures, bounds and the chosen profile stand in argosy.yaml as in the report beside it."""
@@ -177,21 +226,29 @@ def test_a_step_can_be_repeated_by_its_script(conversions: Conversions) -> None:
     assert (step / "log.txt").is_file()
 
 
-def test_c2_a_conversion_that_was_killed_goes_on_where_it_was(conversions: Conversions) -> None:
-    """The store shows nothing of it, the finished steps are not repeated, and one entry comes out."""
+def test_c2_a_conversion_that_is_killed_at_every_step_goes_on_where_it_was(conversions: Conversions) -> None:
+    """Not one of its processes lives on, the store shows nothing, no finished step is repeated, one entry comes out."""
     folder = conversions.folder / "killed"
-    command = unet_command(conversions, folder)
-    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    work = folder / "cache" / "conversions" / "unet"
-    wait_for(work / "load" / "result.json", killed)
-    killed.kill()
-    killed.wait()
-    assert not (folder / "store" / "unet").exists()
-    finished = subprocess.run([*command, "--resume"], capture_output=True, check=False)
+    command = [*unet_command(conversions, folder), "--resume"]
+    for step in UNET_STEPS:
+        kill_in(command, folder / "cache" / "conversions" / "unet" / step / "log.txt")
+        assert visible(folder / "store") in ([], ["unet"] if step == "package" else [])
+        check_entries(folder / "store")
+    finished = subprocess.run(command, capture_output=True, check=False)
     assert finished.returncode == 0, finished.stderr.decode()[-4000:]
-    load, *_ = json.loads(finished.stdout)["steps"]
-    assert (load["step"], load["reused"]) == ("load", True)
-    assert [path.name for path in (folder / "store").iterdir() if not path.name.startswith(".")] == ["unet"]
+    steps = {each["step"]: each["reused"] for each in json.loads(finished.stdout)["steps"]}
+    assert steps == dict.fromkeys(UNET_STEPS[:-1], True)
+    assert visible(folder / "store") == ["unet"]
+    check_entries(folder / "store")
+
+
+def test_r3_a_disk_that_is_full_at_every_step_stops_a_conversion_that_then_goes_on(conversions: Conversions) -> None:
+    """R3: a tmpfs of 4 MiB holds work folder and store; see `tests.conversion.full_disk`."""
+    source = conversions.folder / "unet" / "unet.onnx"
+    printed = run_on_small_disk(
+        conversions.folder / "disk", 4, "tests.conversion.full_disk", str(source), str(INTERPRETER), timeout=600
+    )
+    assert set(json.loads(printed)) == {*UNET_STEPS, "report"}
 
 
 def test_c3_a_conversion_that_is_told_to_end_does_so_within_seconds(conversions: Conversions) -> None:
@@ -234,6 +291,24 @@ def unet_command(conversions: Conversions, folder: Path) -> list[str]:
     command = [sys.executable, "-m", "argosy", "convert", str(conversions.folder / "unet" / "unet.onnx")]
     command += ["--name", "unet", "--precision", "fp32", "--samples", "8", "--json"]
     return [*command, "--output", str(folder / "store"), "--cache", str(folder / "cache")]
+
+
+def kill_in(command: list[str], begun: Path) -> None:
+    """SIGKILL the conversion as soon as it has begun a step; what it started is gone soon after."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_for(begun, process)
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert psutil.wait_procs(family, timeout=30)[1] == []
+
+
+def check_entries(store: Path) -> None:
+    """Every entry that is visible has the files that its report counts."""
+    for name in visible(store):
+        entry = read_entry(store / name)
+        report = json.loads((entry.directory / "report.json").read_text())
+        (size,) = [each["bytes"] for each in report["profiles"] if each["profile"] == report["chosen"]]
+        assert sum(path.stat().st_size for path in entry.newest.glob("openvino_model.*")) == size
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:

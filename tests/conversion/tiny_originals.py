@@ -1,4 +1,4 @@
-"""Writes eight small random models as people have them, and what the libraries they come from answer.
+"""Writes eleven small random models as people have them, and what the libraries they come from answer.
 
     .work/convert/bin/python tests/conversion/tiny_originals.py FOLDER
 
@@ -33,7 +33,10 @@ def main(folder: Path) -> None:
         "llama": decoder(folder / "llama", transformers.LlamaConfig, transformers.LlamaForCausalLM),
         "qwen2": decoder(folder / "qwen2", transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
         "mistral": decoder(folder / "mistral", transformers.MistralConfig, transformers.MistralForCausalLM),
+        "tagger": tagger(folder / "tagger"),
         "resnet": resnet(folder / "resnet"),
+        "yolos": yolos(folder / "yolos"),
+        "segformer": segformer(folder / "segformer"),
         "unet": unet(folder / "unet"),
     }
     (folder / "answers.json").write_text(json.dumps(answers))
@@ -71,6 +74,21 @@ def classifier(folder: Path) -> Any:
     with torch.inference_mode():
         logits = [model(**tokenizer(text, return_tensors="pt")).logits[0] for text in TEXTS]
     return [torch.softmax(row, dim=0).tolist() for row in logits]
+
+
+def tagger(folder: Path) -> Any:
+    """A class for each token of each text, and the token ids that a client would send."""
+    names = dict(enumerate(LABELS))
+    config = bert_config(id2label=names, label2id={label: number for number, label in names.items()})
+    model = transformers.BertForTokenClassification(config).eval()
+    louder(model.classifier)
+    inputs = dict(word_pieces()(TEXTS, padding=True, return_tensors="pt"))
+    with torch.no_grad():
+        model.classifier.bias.sub_(model(**inputs).logits[inputs["attention_mask"] == 1].mean(dim=0))
+    save(folder, model, word_pieces())
+    with torch.inference_mode():
+        logits = model(**inputs).logits
+    return {"inputs": {name: values.tolist() for name, values in inputs.items()}, "logits": logits.tolist()}
 
 
 def decoder(folder: Path, config_class: Any, model_class: Any) -> Any:
@@ -134,6 +152,38 @@ def resnet(folder: Path) -> Any:
     np.save(folder.parent / "pictures.npy", images.numpy())
     with torch.inference_mode():
         return model(images).logits.tolist()
+
+
+def yolos(folder: Path) -> Any:
+    """Ten queries, each with scores for three classes and "nothing here", and a box."""
+    config = transformers.YolosConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, image_size=[32, 32],
+        patch_size=8, num_detection_tokens=10, id2label=dict(enumerate(LABELS)), initializer_range=0.15,
+    )  # fmt: skip
+    model = transformers.YolosForObjectDetection(config).eval()
+    with torch.no_grad():
+        # Without it every query says the same.
+        model.vit.embeddings.detection_tokens.normal_(std=1.0)
+    louder(model.class_labels_classifier.layers[-1])
+    louder(model.bbox_predictor.layers[-1])
+    model.save_pretrained(folder)
+    with torch.inference_mode():
+        answer = model(pictures(3))
+    return {"logits": answer.logits.tolist(), "pred_boxes": answer.pred_boxes.tolist()}
+
+
+def segformer(folder: Path) -> Any:
+    config = transformers.SegformerConfig(
+        hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1], num_attention_heads=[1, 2, 3, 4], decoder_hidden_size=32,
+        sr_ratios=[4, 2, 1, 1], id2label=dict(enumerate(LABELS)), initializer_range=0.15,
+    )  # fmt: skip
+    config.image_size = 32
+    model = transformers.SegformerForSemanticSegmentation(config).eval()
+    with torch.no_grad():
+        model.decode_head.classifier.weight.mul_(6.0)
+    model.save_pretrained(folder)
+    with torch.inference_mode():
+        return {"logits": model(pictures(3)).logits.tolist()}
 
 
 def unet(folder: Path) -> Any:

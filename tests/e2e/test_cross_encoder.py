@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.e2e.running import Running, serve
+from tests.suites.word_tokenizer import write_tokenizer
 from tests.unit.engines.openvino import networks
 from tests.unit.server.artifacts.onnx_bytes import pair_scorer
 
@@ -30,7 +31,7 @@ def rankers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     }
     for source in sources:
         source.mkdir()
-        networks.write_tokenizer(source / "tokenizer.json")
+        write_tokenizer(source / "tokenizer.json")
         (source / "config.json").write_text(json.dumps(config))
     networks.write_cross_encoder(sources[0] / "openvino_model.xml")
     pair_scorer(sources[1] / "model.onnx")

@@ -107,14 +107,15 @@ async def serving(
     run_directory: Path,
     entries: Sequence[ModelEntry],
     watch: WatchOptions | None = None,
+    within: float = 2 * GENEROUS,
 ) -> AsyncIterator[Served]:
-    """A supervised Triton; nothing of it may be left afterwards."""
+    """A supervised Triton, started `within` seconds; nothing of it may be left afterwards."""
     options = SupervisorOptions(run_directory, watch=watch or WatchOptions())
     supervisor = TritonSupervisor(installation, entries, options)
     served = Served(supervisor, TritonClient(on_suspect=supervisor.suspect), run_directory)
     supervisor.subscribe(served.heard.append)
     try:
-        async with asyncio.timeout(2 * GENEROUS):
+        async with asyncio.timeout(within):
             await supervisor.start()
         await served.client.connect(supervisor.status.address)
         served.note_regions()

@@ -26,6 +26,7 @@ from argosy.server.artifacts import spec_file, triton_config
 from argosy.store.entries import ModelEntry, read_entry
 from tests.integration.conftest import Serve, Served, serving
 from tests.suites.echo_models import echo_chat, echo_tensors
+from tests.suites.word_tokenizer import word_ids, write_tokenizer
 from tests.unit.engines.openvino import networks
 
 pytestmark = [pytest.mark.triton, pytest.mark.asyncio(loop_scope="module")]
@@ -38,7 +39,7 @@ def encoder(store: Path) -> ModelEntry:
     directory = store / "small"
     (directory / "1").mkdir(parents=True)
     networks.write_encoder(directory / "1" / "model.xml")
-    networks.write_tokenizer(directory / "1" / "tokenizer.json")
+    write_tokenizer(directory / "1" / "tokenizer.json")
     (directory / "argosy.yaml").write_text(spec_file.render(spec))
     (directory / "config.pbtxt").write_text(triton_config.render(spec))
     return read_entry(directory)
@@ -70,7 +71,7 @@ async def chunks(served: Served, model: str, request: GenerationRequest) -> list
 async def test_batches_the_requests_of_one_execution(served: Served) -> None:
     """Texts and ragged token ids of many concurrent requests each get their own embedding and token count."""
     texts = ["ship", "the calm sea", "a ship sails", "", "over the sea"]
-    ids = [np.array([networks.word_ids(text)], dtype=np.int32) for text in texts]
+    ids = [np.array([word_ids(text)], dtype=np.int32) for text in texts]
     requests = [ask("small", inputs={"text": text_tensor([text])}) for text in texts]
     requests += [ask("small", inputs={"token_ids": row}) for row in ids]
     answers = await asyncio.gather(*(served.client.infer(request) for request in requests))

@@ -33,6 +33,7 @@ from argosy.server.catalog.catalog import Catalog
 from argosy.server.control.repository import ModelRepository
 from argosy.server.dataplane.encode import BatchOptions
 from argosy.server.dataplane.plane import DataPlane
+from argosy.server.jobs.contract import Jobs
 from argosy.server.text.templates import ChatTemplates
 from argosy.server.text.tokenize import TextTokenizers
 from argosy.store.entries import ModelEntry
@@ -163,6 +164,7 @@ async def gateway(
     extra_metrics: Callable[[], Awaitable[bytes]] | None = None,
     further: Sequence[ModelEntry] = (),
     repository: ModelRepository | None = None,
+    jobs: Jobs | None = None,
 ) -> AsyncIterator[Server]:
     """A ready gateway serving `embedder`, `ranker`, `sentiment` and the echo language model `parrot`.
 
@@ -171,6 +173,7 @@ async def gateway(
         templates_loaded: whether chat works; without it no rendering process is started.
         further: entries of the echo engine to serve as well.
         repository: what takes orders to load and unload.
+        jobs: what takes jobs.
     """
     parrot = _with_template(echo_chat(store, parameters=chat, context_length=context_length))
     entries = [*encoder_entries(store), parrot, *further]
@@ -201,6 +204,7 @@ async def gateway(
         options=options or HttpOptions(),
         extra_metrics=extra_metrics,
         repository=repository,
+        jobs=jobs,
     )
     try:
         yield Server(create_gateway(parts), client, board, admission, drain, metrics, templates, runtime, catalog)

@@ -17,6 +17,7 @@ import orjson
 
 from argosy.analysis.space import Configuration
 from argosy.analysis.trial import Level, Trial
+from argosy.core import disk
 from argosy.core.errors import AlreadyRunning, InvalidSetting
 
 JOURNAL_FILE = "journal.jsonl"
@@ -70,9 +71,14 @@ class Journal:
         return self.begun
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Put one record on the disk."""
-        _write(self.handle, orjson.dumps(record) + b"\n")
-        os.fdatasync(self.handle)
+        """Put one record on the disk.
+
+        Raises:
+            StorageFull, ConfigurationError: it cannot be written; what was measured before is kept.
+        """
+        with disk.writing(self.path.parent, "What was measured is kept: make room and go on with --resume."):
+            _write(self.handle, orjson.dumps(record) + b"\n")
+            os.fdatasync(self.handle)
 
 
 def open_journal(folder: Path, identity: Mapping[str, Any], *, resume: bool) -> Journal:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from argosy.core.errors import ConfigurationError
+from argosy.core.disk import OUT_OF_SPACE
+from argosy.core.errors import ConfigurationError, StorageFull
 from argosy.store.entries import CONFIG_FILE
 
 BACKUP_FILE = f"{CONFIG_FILE}.before-analyze"
@@ -19,28 +20,53 @@ def install(directory: Path, text: str) -> Path:
         Where the former config is kept.
 
     Raises:
+        StorageFull: the disk is full; nothing was changed.
         ConfigurationError: the folder cannot be written.
     """
     backup = directory / BACKUP_FILE
     try:
-        _write(directory, backup.name, (directory / CONFIG_FILE).read_bytes())
-        _write(directory, CONFIG_FILE, text.encode())
+        former = (directory / CONFIG_FILE).read_bytes()
+        try:
+            _write(directory, backup.name, former)
+            _write(directory, CONFIG_FILE, text.encode())
+        except OSError as error:
+            if error.errno not in OUT_OF_SPACE:
+                raise
+            # The new one may be there already, and only its folder not be written.
+            if _holds(backup, former):
+                backup.replace(directory / CONFIG_FILE)
+            raise StorageFull(
+                f"The disk of the model's folder {directory} is full; its config is as it was. Make room and apply "
+                "again: --resume --apply."
+            ) from error
     except OSError as error:
         raise _cannot(directory, error) from error
     return backup
 
 
 def restore(directory: Path, text: str) -> None:
-    """Put the former config back; the backup goes.
+    """Put the former config back; the backup goes. A backup that still holds it is renamed, which a full disk allows.
 
     Raises:
         ConfigurationError: the folder cannot be written; the message says where the former config is.
     """
+    backup = directory / BACKUP_FILE
     try:
+        if _holds(backup, text.encode()):
+            backup.replace(directory / CONFIG_FILE)
+            _sync(directory)
+            return
         _write(directory, CONFIG_FILE, text.encode())
-        (directory / BACKUP_FILE).unlink(missing_ok=True)
+        backup.unlink(missing_ok=True)
     except OSError as error:
         raise _cannot(directory, error) from error
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except FileNotFoundError:
+        return False
 
 
 def _write(directory: Path, name: str, data: bytes) -> None:

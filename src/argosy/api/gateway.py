@@ -31,6 +31,7 @@ from argosy.server.catalog.board import StatusBoard
 from argosy.server.catalog.catalog import Catalog
 from argosy.server.control.repository import ModelRepository
 from argosy.server.dataplane.plane import DataPlane
+from argosy.server.jobs.contract import Jobs
 from argosy.server.profiles.board import ProfileBoard
 from argosy.server.text.templates import ChatTemplates
 from argosy.server.text.tokenize import TextTokenizers
@@ -50,6 +51,7 @@ class GatewayParts:
         extra_metrics: further Prometheus text to append to `/metrics`.
         repository: None where models can be neither loaded nor unloaded.
         profiles: judges the models' profiles; None makes one that looks at this machine.
+        jobs: None where no jobs are taken.
     """
 
     catalog: Catalog
@@ -67,6 +69,7 @@ class GatewayParts:
     extra_metrics: Callable[[], Awaitable[bytes]] | None = None
     repository: ModelRepository | None = None
     profiles: ProfileBoard | None = None
+    jobs: Jobs | None = None
 
 
 _DESCRIPTION = """Every path under `/v1/`, and `/v2/rerank`, `/rerank`, `/tokenize`, `/detokenize` and `/metrics`, is
@@ -88,7 +91,10 @@ class Gateway(FastAPI):
             redoc_url=None,
         )
         # Ahead of the documentation's own routes: most requests are for these.
-        direct = [DirectRoute(spec) for spec in routes]
+        methods: dict[str, list[str]] = {}
+        for spec in routes:
+            methods.setdefault(spec.path, []).append(spec.method)
+        direct = [DirectRoute(spec, methods[spec.path]) for spec in routes]
         self.router.routes[:0] = direct
         self._fixed = {(route.spec.method, route.spec.path): route for route in direct if route.fixed}
         self._specs = routes
@@ -137,7 +143,7 @@ def create_gateway(parts: GatewayParts, lifespan: Lifespan | None = None) -> Gat
             extra_metrics=parts.extra_metrics,
         ).routes(),
         *RerankRoutes(parts.catalog, parts.plane.ranker).routes(),
-        *ManagementRoutes(parts.profiles or ProfileBoard(parts.catalog)).routes(),
+        *ManagementRoutes(parts.profiles or ProfileBoard(parts.catalog), parts.jobs).routes(),
     ]
     edge = EdgeParts(
         authenticator=parts.authenticator,

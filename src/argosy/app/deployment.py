@@ -9,6 +9,7 @@ from argosy.core.errors import InvalidModelEntry
 from argosy.core.models import ModelSpec, Task
 from argosy.engines.deployment import GENERATION_ONLY, NEUTRAL, TRITON_OPTIONS, DeploymentOption, Lengths
 from argosy.engines.registry import deployment_options
+from argosy.engines.tensorrt_llm.options import WORKER_PYTHON
 from argosy.runtime.model_config import read_config
 from argosy.runtime.triton.overrides import ConfigOverrides
 from argosy.settings import Loaded, Settings
@@ -70,7 +71,7 @@ def overriding(
         values = _of_profile(profiles.get(entry.name, {})) | {option: item.value for option, item in said.items()}
         taken = {option: value for option, value in values.items() if option in options}
         if entry.spec.task is Task.GENERATE:
-            return ConfigOverrides(_generation_parameters(taken))
+            return ConfigOverrides(_generation_parameters(taken) | _interpreter(settings, entry.spec.engine))
         parameters = {str(option): value for option, value in taken.items() if option not in TRITON_OPTIONS}
         if (instances := _number(taken, DeploymentOption.INSTANCES)) is not None:
             parameters["threads"] = str(max(1, threads // instances))
@@ -135,6 +136,12 @@ def _said(settings: Settings) -> dict[DeploymentOption, _Said]:
 
 def _of_profile(tags: Mapping[str, str]) -> dict[DeploymentOption, str]:
     return {option: tags[tag] for tag, option in _TAGS.items() if tag in tags}
+
+
+def _interpreter(settings: Settings, engine: str) -> dict[str, str]:
+    if engine != "tensorrt_llm" or settings.tensorrt_llm_python is None:
+        return {}
+    return {WORKER_PYTHON: str(settings.tensorrt_llm_python.absolute())}
 
 
 def _generation_parameters(taken: Mapping[DeploymentOption, str]) -> dict[str, str]:

@@ -46,6 +46,7 @@ from argosy.server.control.messages import Snapshot
 from argosy.server.control.roster import Roster
 from argosy.server.dataplane.encode import BatchOptions
 from argosy.server.dataplane.plane import DataPlane
+from argosy.server.jobs.linked import LinkedJobs
 from argosy.server.probe.host import probe
 from argosy.server.profiles.board import ProfileBoard
 from argosy.server.profiles.select import Options
@@ -131,6 +132,7 @@ class Worker:
             options=HttpOptions(max_body_bytes=configuration.max_body_bytes),
             extra_metrics=self._runtime_metrics,
             profiles=_profiles(configuration, self._catalog),
+            jobs=LinkedJobs(self._follower),
         )
         return create_gateway(parts, lifespan=self._lifespan)
 
@@ -249,7 +251,8 @@ def _profiles(configuration: WorkerConfiguration, catalog: Catalog) -> ProfileBo
         gpu_memory_fraction=configuration.gpu_memory_utilization or usual.gpu_memory_fraction,
     )
     triton = Path(configuration.tritonserver) if configuration.tritonserver else None
-    return ProfileBoard(catalog, options, partial(probe, devices=True, tritonserver=triton))
+    pythons = {engine: Path(python) for engine, python in configuration.interpreters.items()}
+    return ProfileBoard(catalog, options, partial(probe, devices=True, tritonserver=triton, interpreters=pythons))
 
 
 def _batches(configuration: WorkerConfiguration) -> BatchOptions:

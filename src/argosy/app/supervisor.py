@@ -13,7 +13,9 @@ from pathlib import Path
 
 from argosy.app import residency
 from argosy.app.deployment import overriding, without_effect
-from argosy.app.profiles import serve_options
+from argosy.app.jobs import build_jobs
+from argosy.app.machine import interpreters, this_machine
+from argosy.app.profile_options import serve_options
 from argosy.app.sources import source_models
 from argosy.app.worker_configuration import WorkerConfiguration
 from argosy.core.errors import ConfigurationError, InvalidSetting
@@ -22,6 +24,7 @@ from argosy.runtime.contract import RuntimeProcess
 from argosy.runtime.triton.fence import ServerOptions
 from argosy.runtime.triton.generation import WatchOptions
 from argosy.runtime.triton.locate import LocateOptions, locate
+from argosy.runtime.triton.native_models import needs_completion
 from argosy.runtime.triton.remote import RemoteOptions, RemoteTriton
 from argosy.runtime.triton.supervisor import SupervisorOptions, TritonSupervisor
 from argosy.server.access.keys import StaticKeys, parse_keys, read_keys
@@ -37,7 +40,7 @@ from argosy.server.control.models import ServedModels
 from argosy.server.control.residency.leases import Leases
 from argosy.server.control.service import Service
 from argosy.server.control.workers import GatewayWorkers, WorkerOptions, worker_command
-from argosy.server.probe.host import Host, probe, recommended_engine_threads, recommended_workers
+from argosy.server.probe.host import Host, recommended_engine_threads, recommended_workers
 from argosy.server.profiles import serving, wish
 from argosy.settings import Loaded, Settings
 from argosy.store.entries import ModelEntry
@@ -105,12 +108,13 @@ def plan(loaded: Loaded, listener: Listener = quiet) -> Plan:
     _refuse_open_address(settings, keys)
     _refuse_one_port(settings)
     cache = cache_directory(settings.cache, loaded.environment)
-    sources = source_models(loaded, listener)
+    host = this_machine(settings)
+    substituted: list[str] = []
+    sources = source_models(loaded, listener, host, substituted.append)
     selection = resolve(settings.models, model_stores(settings.model_store), cache, sources)
     adapters = _adapters(settings, selection.entries, cache)
     _refuse_shared_names(settings, selection.entries)
     found = adapters[1] if adapters is not None else Scan()
-    host = probe(tritonserver=settings.tritonserver)
     choices = serving.choose(
         host,
         (*selection.entries, *found.entries),
@@ -130,7 +134,7 @@ def plan(loaded: Loaded, listener: Listener = quiet) -> Plan:
             *choices.problems,
             *too_large,
         ),
-        warnings=(*without_effect(loaded, entries), *choices.warnings),
+        warnings=(*without_effect(loaded, entries), *substituted, *choices.warnings),
         choices=choices.of(entries),
         keys=keys,
         run_directory=run_directory(settings.run_directory, settings.port, loaded.environment),
@@ -173,7 +177,9 @@ def build_service(chosen: Plan) -> Iterator[Service]:
             environment=_worker_environment(scratch, configuration.workers),
         )
         workers = GatewayWorkers(options, listener, on_death=partial(forget_process, scratch / _COUNTS))
-        yield Service(runtime, models, publisher, workers, _watcher(chosen, models, library, runtime))
+        watcher = _watcher(chosen, models, library, runtime)
+        jobs = build_jobs(settings, chosen.cache, library, models)
+        yield Service(runtime, models, publisher, workers, watcher, jobs)
     finally:
         listener.close()
         if grpc_port is not None:
@@ -206,6 +212,7 @@ def worker_configuration(chosen: Plan, scratch: Path) -> WorkerConfiguration:
         max_input_length=settings.max_input_length,
         max_batch_size=settings.max_batch_size,
         tritonserver=str(settings.tritonserver or ""),
+        interpreters={engine: str(python) for engine, python in interpreters(settings).items()},
         gpu_memory_utilization=settings.gpu_memory_utilization,
         load_on_demand=settings.load_on_demand,
         load_queue_timeout=settings.load_queue_timeout,
@@ -235,7 +242,11 @@ def _supervisor_options(chosen: Plan) -> SupervisorOptions:
         run_directory=chosen.run_directory,
         parameters=parameters,
         overriding=overriding(settings, threads, _tags(chosen)),
-        server=ServerOptions(gpu=bool(chosen.host.gpus), arguments=_triton_arguments(settings)),
+        server=ServerOptions(
+            gpu=bool(chosen.host.gpus),
+            complete_configs=needs_completion(chosen.entries),
+            arguments=_triton_arguments(settings),
+        ),
         watch=WatchOptions(load_deadline=settings.load_timeout),
         start_deadline=settings.start_timeout,
     )

@@ -26,6 +26,7 @@ class WorkerConfiguration:
         load_on_demand: whether requests wait for models that are not in memory.
         load_queue_timeout: seconds that they wait at most.
         tritonserver: the Triton program that the settings name; empty means the wheel's.
+        interpreters: the Python programs of engines that have an environment of their own, by engine.
         gpu_memory_utilization: share of a GPU that an engine may take; None leaves it to the engines.
         listener: descriptor of the inherited listening socket.
         slot: this worker's number.
@@ -54,6 +55,7 @@ class WorkerConfiguration:
     load_on_demand: bool = False
     load_queue_timeout: float = 60.0
     tritonserver: str = ""
+    interpreters: Mapping[str, str] = field(default_factory=dict)
     gpu_memory_utilization: float | None = None
     listener: int = -1
     slot: int = 0

@@ -8,6 +8,7 @@ import sys
 import click
 
 from argosy import __version__
+from argosy.core.disk import OUT_OF_SPACE
 from argosy.core.errors import ArgosyError
 
 VERBS = (
@@ -59,9 +60,15 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command; an error Argosy raised on purpose becomes one sentence and exit code 1."""
+    """Run the command; an error Argosy raised on purpose, or a full disk, becomes one sentence and exit code 1."""
     try:
         group()
     except ArgosyError as error:
         click.echo(f"argosy: {error.message}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in OUT_OF_SPACE:
+            raise
+        place = error.filename or "a disk that this command writes to"
+        click.echo(f"argosy: {place} cannot be written: {error.strerror}. Make room and run it again.", err=True)
         sys.exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -22,10 +23,13 @@ from argosy.analysis.study import Budget, Progress, Step
 from argosy.app.analysis.plan import Analysis, AnalysisOptions, prepare
 from argosy.app.analysis.run import Target, apply_best, search, write_report
 from argosy.cli.analyze_types import LEVELS, SIZE, WORDS
+from argosy.cli.progress_lines import ProgressLines, progress_option
+from argosy.core.errors import StorageFull
+from argosy.server.artifacts.fetch.progress import quiet
 from argosy.settings import load
 
 _Found = tuple[Report, Applied | None]
-_THIS_RUN = frozenset({"resume", "apply_", "url", "key_file", "as_json", "budget", "minutes"})
+_THIS_RUN = frozenset({"resume", "apply_", "url", "key_file", "as_json", "progress", "budget", "minutes"})
 
 
 @click.command("analyze")
@@ -66,6 +70,7 @@ _THIS_RUN = frozenset({"resume", "apply_", "url", "key_file", "as_json", "budget
 @click.option("--key-file", type=click.Path(path_type=Path), help="File with an operator's API key for --url.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the search.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON; progress goes to standard error.")
+@progress_option
 def command(model: str, as_json: bool, apply_: bool, url: str, key_file: Path | None, **given: Any) -> None:
     """Search the settings of MODEL on this machine: batching, queue delay, instances, threads, streams, precision.
 
@@ -81,12 +86,15 @@ def command(model: str, as_json: bool, apply_: bool, url: str, key_file: Path | 
     if not apply_ and (url or key_file is not None):
         raise click.UsageError("--url and --key-file go with --apply.")
     console = Console(stderr=as_json, highlight=False)
-    loaded = load()
-    analysis = prepare(loaded, _options(model, given, _again(click.get_current_context())))
-    for warning in analysis.warnings:
-        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
-    target = Target(url, key_file) if url else None
-    ended = asyncio.run(_until_ended(_run(analysis, _Lines(console, analysis), apply_, target)))
+    told = ProgressLines() if given.pop("progress") == "json" else None
+    with contextlib.nullcontext() if told is None else told.failures():
+        options = _options(model, given, _again(click.get_current_context()))
+        analysis = prepare(load(), options, quiet if told is None else told.on_fetch)
+        for warning in analysis.warnings:
+            console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+        target = Target(url, key_file) if url else None
+        lines = _Lines(console, analysis) if told is None else _Quiet(console, analysis, told)
+        ended = asyncio.run(_until_ended(_run(analysis, lines, apply_, target)))
     if ended is None:
         raise click.ClickException("The search was ended. What was measured is kept; continue it with --resume.")
     report, applied = ended
@@ -120,7 +128,10 @@ async def _run(analysis: Analysis, lines: _Lines, wanted: bool, target: Target |
     if wanted and report.outcome.worth_applying:
         lines.say("applying the best configuration")
         applied, report = await apply_best(analysis, report, target)
-        write_report(analysis, report)
+        try:
+            write_report(analysis, report)
+        except StorageFull as error:
+            raise StorageFull(f"{applied.message} {error.message}") from error
     return report, applied
 
 
@@ -196,6 +207,23 @@ class _Lines:
         best = step.outcome.best
         if best is not None and best.level is not None and best.trial is step.trial:
             self._line(f"   [green]best so far[/] {best.level.throughput:,.1f}/s, p99 {best.level.p99_ms:,.1f} ms")
+
+
+class _Quiet(_Lines):
+    """Nothing but lines for programs."""
+
+    def __init__(self, console: Console, analysis: Analysis, lines: ProgressLines) -> None:
+        super().__init__(console, analysis)
+        self._lines = lines
+
+    def begin(self) -> None:
+        return
+
+    def say(self, text: str) -> None:
+        del text
+
+    def on_progress(self, step: Progress) -> None:
+        self._lines.on_progress(step)
 
 
 def _print(console: Console, analysis: Analysis, report: Report, applied: Applied | None) -> None:

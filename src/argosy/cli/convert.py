@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,26 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from argosy.app.conversion import build_conversion, conversion_interpreter, default_store, name_for, work_directory
+from argosy.app.conversion import (
+    Found,
+    build_conversion,
+    conversion_interpreter,
+    default_store,
+    find_source,
+    work_directory,
+)
 from argosy.cli.conversion_progress import ConversionProgress
+from argosy.cli.download_progress import DownloadProgress
+from argosy.cli.options import some_settings_flags
+from argosy.cli.progress_lines import ProgressLines, progress_option
+from argosy.conversion.events import Observe
 from argosy.conversion.pipeline import Conversion, Converted
 from argosy.conversion.plan import ConversionRequest
 from argosy.conversion.profiles import AUTO, PRECISIONS, Target
 from argosy.conversion.proof.verdict import Verdict
 from argosy.conversion.report.report import Report
+from argosy.server.artifacts.fetch.progress import Listener
+from argosy.server.artifacts.fetch.progress import quiet as _quiet
 from argosy.server.probe.host import probe, recommended_engine_threads
 from argosy.settings import Loaded, load
 
@@ -43,13 +59,21 @@ class _Memory(click.ParamType[int]):
 
 
 @click.command("convert")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model")
 @click.option("--output", type=click.Path(path_type=Path), help="Model store to write to. Default: the configured one.")
 @click.option("--name", help="What the entry is called. Default: from the path.")
 @click.option("--precision", type=click.Choice(PRECISIONS), default=AUTO, show_default=True,
               help="Profile to build; auto builds all that may win and takes the fastest that passes.")  # fmt: skip
 @click.option("--engine", type=click.Choice([target.value for target in Target]), default=Target.OPENVINO.value,
-              show_default=True, help="What the model is built for; this version builds for openvino.")  # fmt: skip
+              show_default=True, help="What the model is built for.")  # fmt: skip
+@click.option("--max-batch", type=click.IntRange(1, 4096), default=32, show_default=True,
+              help="tensorrt, onnxruntime: most rows in one execution.")  # fmt: skip
+@click.option("--max-dimension", type=click.IntRange(1), help="tensorrt: most of any other open dimension of an input. "
+              "Default: what the samples show.")  # fmt: skip
+@click.option("--workspace", type=_Memory(), default=0, help="tensorrt: GPU memory that one layer may use for itself. "
+              "Default: all there is.")  # fmt: skip
+@click.option("--hardware-compatible", is_flag=True,
+              help="tensorrt: the engine also runs on other GPUs, from Ampere on, more slowly.")  # fmt: skip
 @click.option("--task", type=click.Choice(["embed", "rank", "classify", "generate", "tensor"]), default=None,
               help="What it is served as. Default: what the model says.")  # fmt: skip
 @click.option("--calibration", type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -64,12 +88,15 @@ class _Memory(click.ParamType[int]):
 @click.option("--replace", is_flag=True, help="Put the entry in place of one with its name.")
 @click.option("--python", "interpreter", type=click.Path(path_type=Path), help="Python of the conversion environment.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder that the steps work in.")
+@some_settings_flags("offline")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON for programs.")
+@progress_option
 @click.pass_context
-def command(context: click.Context, /, model: Path, as_json: bool, interpreter: Path | None, **options: Any) -> None:
+def command(context: click.Context, /, model: str, as_json: bool, progress: str, **options: Any) -> None:
     """Convert MODEL, prove that it still says what the original says, and put it into a model store.
 
-    MODEL is a Hugging Face folder with safetensors, or an .onnx file. Nothing of the model's own code is run. What is
+    MODEL is a Hugging Face folder with safetensors, an .onnx file, or a source of one: org/name or hf://org/name of the
+    hub, https://...#sha256=...; what was fetched once is in the cache. Nothing of the model's own code is run. What is
     built is compared with the original by the engine that will serve it; what is not right enough is rejected, and the
     report says by how much.
 
@@ -78,13 +105,16 @@ def command(context: click.Context, /, model: Path, as_json: bool, interpreter: 
     argosy convert ./my-classifier --precision int8 --calibration reviews.txt --name reviews
     argosy convert ./detector.onnx --output ./store --json
     argosy convert ./my-llama --resume --memory 24GiB
+    argosy convert hf://org/name --name mine
+    argosy convert ./detector.onnx --engine tensorrt --precision fp16 --max-batch 64
+    argosy convert ./detector.onnx --engine onnxruntime
     """
-    loaded = load({"cache": options.pop("cache")})
-    request = _request(loaded, model.expanduser(), options)
+    loaded = load({"cache": options.pop("cache"), "offline": options.pop("offline")})
+    interpreter = options.pop("interpreter") or conversion_interpreter(loaded)
     console = Console(stderr=True, highlight=False)
-    with ConversionProgress(console, quiet=as_json) as progress:
-        conversion = build_conversion(request, interpreter or conversion_interpreter(loaded), progress.on_event)
-        converted = asyncio.run(_run(conversion))
+    with _telling(console, quiet=as_json, lines=progress == "json") as told:
+        request = _request(loaded, find_source(loaded, model, interpreter, told.on_fetch), options)
+        converted = asyncio.run(_run(build_conversion(request, interpreter, told.on_event, loaded.environment)))
     if isinstance(converted, signal.Signals):
         again = f"argosy convert {model} --name {request.name} --resume"
         console.print(f"Ended by {converted.name}. Go on with: {again}", markup=False, soft_wrap=True)
@@ -96,10 +126,30 @@ def command(context: click.Context, /, model: Path, as_json: bool, interpreter: 
     _print(converted, Console(highlight=False))
 
 
-def _request(loaded: Loaded, model: Path, options: dict[str, Any]) -> ConversionRequest:
-    name = options["name"] or name_for(model)
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Who is told of downloads and of steps."""
+
+    on_fetch: Listener
+    on_event: Observe
+
+
+@contextlib.contextmanager
+def _telling(console: Console, *, quiet: bool, lines: bool) -> Iterator[_Told]:
+    """Progress as it was asked for: lines for programs, bars and sentences for people, or nothing."""
+    if lines:
+        written = ProgressLines()
+        with written.failures():
+            yield _Told(written.on_fetch, written.on_event)
+        return
+    with DownloadProgress(console) as downloads, ConversionProgress(console, quiet=quiet) as steps:
+        yield _Told(_quiet if quiet else downloads, steps.on_event)
+
+
+def _request(loaded: Loaded, found: Found, options: dict[str, Any]) -> ConversionRequest:
+    name = options["name"] or found.name()
     return ConversionRequest(
-        source=model,
+        source=found.path,
         name=name,
         store=options["output"] or default_store(loaded),
         work=work_directory(loaded, name),
@@ -114,6 +164,10 @@ def _request(loaded: Loaded, model: Path, options: dict[str, Any]) -> Conversion
         keep_work=options["keep_work"],
         resume=options["resume"],
         replace=options["replace"],
+        max_batch=options["max_batch"],
+        max_dimension=options["max_dimension"],
+        workspace=options["workspace"],
+        hardware_compatible=options["hardware_compatible"],
     )
 
 

@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from argosy.app.machine import this_machine
 from argosy.server.artifacts.places import cache_directory, run_directory
 from argosy.server.probe.checks.finding import Finding, Level
 from argosy.server.probe.examine import Plan, examine
-from argosy.server.probe.host import Host, probe
+from argosy.server.probe.host import Host
 from argosy.settings import Loaded, load
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
@@ -28,9 +29,10 @@ def command(context: click.Context, as_json: bool) -> None:
     ARGOSY_PORT=9000 argosy doctor --json
     argosy doctor --json > host.json        (a description for: argosy profiles MODEL --host host.json)
     """
-    chosen = _plan(load())
+    loaded = load()
+    chosen = _plan(loaded)
     # One of the checks asks for the devices as well, and is what people see.
-    host = probe(devices=as_json, tritonserver=chosen.tritonserver)
+    host = this_machine(loaded.settings, devices=as_json)
     findings = examine(host, chosen)
     failed = any(finding.level is Level.FAIL for finding in findings)
     if as_json:

@@ -11,13 +11,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from argosy.app.profiles import manifests, options
+from argosy.app.machine import this_machine
+from argosy.app.profile_options import options
+from argosy.app.profiles import manifests
 from argosy.cli.options import some_settings_flags
-from argosy.server.probe.host import Host, probe, read_host
+from argosy.server.probe.host import Host, read_host
 from argosy.server.profiles import explain
+from argosy.server.profiles.checkpoint import without_build
 from argosy.server.profiles.document import selection_document
 from argosy.server.profiles.nim_listing import listing
-from argosy.server.profiles.select import select
+from argosy.server.profiles.select import Options, select
 from argosy.server.profiles.verdict import Bucket, Selection
 from argosy.server.profiles.wish import narrow, parse, unknown
 from argosy.settings import load
@@ -76,7 +79,7 @@ def command(
         document = {"host": host.to_mapping(), "models": [selection_document(item) for item in selections]}
         click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
         return
-    _print(host, selections, Console(highlight=False))
+    _print(host, selections, options(load(flags).settings), Console(highlight=False))
 
 
 @click.command("list-model-profiles")
@@ -109,7 +112,7 @@ def _judge(
     loaded = load({**flags, "models": models or None})
     settings = loaded.settings
     wish = parse(settings.model_profile)
-    host = probe(devices=devices, tritonserver=settings.tritonserver) if host_file is None else read_host(host_file)
+    host = this_machine(settings, devices=devices) if host_file is None else read_host(host_file)
     found = manifests(loaded, models, manifest_file)
     narrowed = found if wish.automatic else tuple(item for m in found if len(item := narrow(m, wish)))
     if not narrowed and found:
@@ -117,7 +120,7 @@ def _judge(
     return host, tuple(select(host, manifest, options(settings)) for manifest in narrowed)
 
 
-def _print(host: Host, selections: tuple[Selection, ...], console: Console) -> None:
+def _print(host: Host, selections: tuple[Selection, ...], wanted: Options, console: Console) -> None:
     for line in explain.host_lines(host):
         console.print(line, markup=False, soft_wrap=True)
     for selection in selections:
@@ -135,3 +138,7 @@ def _print(host: Host, selections: tuple[Selection, ...], console: Console) -> N
         console.print(table)
         style = "green" if selection.chosen is not None else "bold red"
         console.print(explain.why(selection), style=style, markup=False, soft_wrap=True)
+        if selection.chosen is not None and not selection.chosen.profile.built:
+            found = without_build(selection, wanted)
+            taken = found.profile.name if found is not None else "nothing"
+            console.print(f"As the files are, argosy serve takes {taken}.", markup=False, soft_wrap=True)

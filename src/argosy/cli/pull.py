@@ -88,11 +88,15 @@ def pull(loaded: Loaded, sources: SourceModels, argument: str, sha256: str = "")
         return Pulled(argument, selection.entries[0], remark="It was here already.")
     fetched = sources.fetch(reference, refresh=True)
     manifest = fetched.manifest
-    if manifest.weights_only:
+    try:
+        entry = sources.build(fetched, name or reference.name, refresh=True)
+    except InvalidModelEntry as error:
+        if not manifest.weights_only:
+            raise
+        # They are whole, for whoever converts them, or has an engine for them elsewhere.
         command = convert_command(fetched, name or reference.name)
-        remark = f"These are weights without a network. Convert them once; run: {command}"
+        remark = error.message if command in error.message else f"{error.message} To convert it, run: {command}"
         return Pulled(argument, None, manifest.size, manifest.license, manifest.version, remark)
-    entry = sources.build(fetched, name or reference.name, refresh=True)
     served = f"{name}={reference}" if name else str(reference)
     return Pulled(served, entry, manifest.size, entry.spec.license, manifest.version)
 

@@ -32,14 +32,16 @@ def command(models: tuple[str, ...], *, dry_run: bool, **flags: Any) -> None:
 
     MODEL is a name in the store, a path, a source to fetch, or name= before one of these. A path may be a .gguf file, a
     .onnx file, an OpenVINO network or language model, a TensorFlow SavedModel, a Hugging Face encoder folder with an
-    ONNX or OpenVINO file, or an archive of one of these. A source is org/name of the Hugging Face hub, hf://org/name/file,
-    or https://...#sha256=...; what was fetched once is served without a network from then on.
+    ONNX or OpenVINO file, a Hugging Face checkpoint (safetensors) where vLLM or torch is installed, or an archive of
+    one of these. A source is org/name of the Hugging Face hub, hf://org/name/file, or https://...#sha256=...; what was
+    fetched once is served without a network from then on.
 
     \b
     argosy serve
     argosy serve all-minilm-l6-v2 abacus --port 9000
     argosy serve mine=./path/to/model.gguf
     argosy serve hf://org/name/model-Q8_0.gguf
+    argosy serve ./Llama-3.2-1B-Instruct --model-profile engine=vllm
     argosy serve --host 0.0.0.0 --api-keys-file keys.txt
     argosy serve ./my-model.gguf --dry-run
     """

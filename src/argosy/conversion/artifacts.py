@@ -41,6 +41,25 @@ class Draft(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class NativeNetwork:
+    """A network built for one of Triton's own backends.
+
+    Attributes:
+        engine: `onnxruntime` or `tensorrt`.
+        file: what the backend opens.
+        network: the ONNX file that it was built from, which has the same inputs and outputs.
+        gpu: whether it runs on a GPU.
+        max_batch: most rows in one execution.
+    """
+
+    engine: str
+    file: Path
+    network: Path
+    gpu: bool
+    max_batch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Artifacts:
     """Functions over model folders.
 
@@ -50,6 +69,7 @@ class Artifacts:
             leads out of the folder.
         external_files: the files beside an ONNX file that hold its weights; raises for any that lie elsewhere.
         describe: the entry for a folder or network file, a name and an origin.
+        describe_native: the same for a network that one of Triton's own backends runs.
         render: the text of `argosy.yaml`.
     """
 
@@ -57,4 +77,5 @@ class Artifacts:
     find: Callable[[Path, str], Path | None]
     external_files: Callable[[Path], tuple[Path, ...]]
     describe: Callable[[Path, str, Mapping[str, Any]], Draft]
+    describe_native: Callable[[NativeNetwork, str, Mapping[str, Any]], Draft]
     render: Callable[[ModelSpec], str]

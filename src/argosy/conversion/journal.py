@@ -23,9 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from argosy.core.errors import ConfigurationError
+from argosy.core import disk
+from argosy.core.errors import ConfigurationError, StorageFull
 
 _CHUNK = 1 << 20
+_REMEDY = "Make room and go on with --resume, or name another folder: --cache FOLDER."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +94,35 @@ class Journal:
         return result
 
     def open(self, name: str, request: Mapping[str, Any], inputs: Mapping[str, Any]) -> StepFolder:
-        """An empty folder for a step about to run."""
+        """An empty folder for a step about to run.
+
+        Raises:
+            StorageFull, ConfigurationError: it cannot be written.
+        """
         folder = self.step(name)
         shutil.rmtree(folder.path, ignore_errors=True)
-        folder.output.mkdir(parents=True)
-        _write(folder.request, json.dumps(request, indent=2, sort_keys=True))
-        _write(folder.inputs, json.dumps({"digest": digest_of(inputs), **inputs}, indent=2, sort_keys=True))
+        with self.writing():
+            folder.output.mkdir(parents=True)
+            _write(folder.request, json.dumps(request, indent=2, sort_keys=True))
+            _write(folder.inputs, json.dumps({"digest": digest_of(inputs), **inputs}, indent=2, sort_keys=True))
         return folder
 
     def close(self, name: str, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """Record a step's success; returns the result as `finished` will."""
+        """Record a step's success; returns the result as `finished` will.
+
+        A library may have gone on when the disk took no more of its file, so a step with files that ends on a full disk
+        has not succeeded.
+
+        Raises:
+            StorageFull, ConfigurationError: the result cannot be written, or the step's files may be cut short.
+        """
         folder = self.step(name)
-        result = {**answer, "files": hashes(folder.output)}
-        _write(folder.result, json.dumps(result, indent=2, sort_keys=True))
+        files = hashes(folder.output)
+        if files and disk.is_full(self.directory):
+            raise self.full(name)
+        result = {**answer, "files": files}
+        with self.writing():
+            _write(folder.result, json.dumps(result, indent=2, sort_keys=True))
         return result
 
     def clear(self) -> None:
@@ -117,6 +135,16 @@ class Journal:
         """Remove the files the steps made, and keep what tells how they were made."""
         for child in self.directory.iterdir():
             shutil.rmtree(child / "output", ignore_errors=True)
+
+    def writing(self) -> contextlib.AbstractContextManager[None]:
+        """Turns what goes wrong while writing into this folder into `StorageFull` or `ConfigurationError`."""
+        return disk.writing(self.directory, _REMEDY)
+
+    def full(self, name: str) -> StorageFull:
+        """The error of a step that found the disk full."""
+        return StorageFull(
+            f"The disk that holds {self.directory} is full: the step '{name}' could not write its files. {_REMEDY}"
+        )
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

@@ -11,24 +11,25 @@ from pathlib import Path
 from typing import Any
 
 from argosy.conversion.artifacts import Artifacts, Draft
+from argosy.conversion.builds import Build, build_for
 from argosy.conversion.calibration import Samples, samples
 from argosy.conversion.events import Observe
 from argosy.conversion.journal import Journal, combined, sha256
 from argosy.conversion.plan import (
     NETWORK_FILE,
     ConversionRequest,
-    build_step,
+    Material,
     export_step,
     load_step,
     optimise_step,
     package_step,
-    validate_step,
 )
 from argosy.conversion.process.run import Limits
-from argosy.conversion.profiles import AUTO, BuildProfile, build_profiles, refuse_target
+from argosy.conversion.profiles import AUTO, BuildProfile, Target, build_profiles, refuse_kind, refuse_target
 from argosy.conversion.proof.verdict import Outcome, Verdict, choose, judge, proof_mapping
 from argosy.conversion.publish import refuse_existing
 from argosy.conversion.report.report import Report, write_report
+from argosy.conversion.requirements import available
 from argosy.conversion.sources.admission import Admitted, admit
 from argosy.conversion.sources.kinds import Kind
 from argosy.conversion.stepping import Done, StepRunner
@@ -37,7 +38,8 @@ from argosy.core.errors import ConversionFailed, ProofFailed
 from argosy.core.models import check_name
 
 _FIXED_STEPS = 4
-_STEPS_A_PROFILE = 2
+_GPU_TASKS = 1024
+"""Processes and threads of a step that drives a GPU: its libraries start one for each processor, several times over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Conversion:
         self._artifacts = artifacts
         self._observe = observe
         self._journal = Journal(self._request.work)
+        self._build: Build = build_for(self._request, toolchain, artifacts)
 
     async def run(self) -> Converted:
         """Do all of it.
@@ -91,14 +94,19 @@ class Conversion:
             MissingRequirement: the engine's builder is not installed.
             ConversionFailed: a step failed or passed a limit.
             ProofFailed: nothing that was built is right enough; the report has the figures.
+            StorageFull: a disk is full; the message names the folder and how to go on.
             ConfigurationError: a folder cannot be written.
         """
         request = self._request
         check_name(request.name)
         refuse_target(request.target)
-        refuse_existing(request.store / request.name, replace=request.replace)
+        if not request.resume:
+            # One that goes on may find what it published itself; see `publish`.
+            refuse_existing(request.store / request.name, replace=request.replace)
         admitted = await asyncio.to_thread(admit, request.source, request.task, self._artifacts)
-        profiles = build_profiles(admitted.kind, request.precision)
+        refuse_kind(request.target, admitted.kind)
+        profiles = build_profiles(admitted.kind, request.precision, request.target)
+        profiles = available(request.target, profiles, request.precision, self._toolchain)
         chosen = samples(admitted.kind, request.calibration, request.samples)
         with self._journal.held():
             if not request.resume:
@@ -110,12 +118,12 @@ class Conversion:
         loaded = await runner.run(load_step(admitted))
         exported = await runner.run(export_step(admitted, loaded, chosen))
         network = await self._network(runner, admitted, exported)
-        built = [
-            await self._prove(runner, admitted, loaded, exported, network, profile, chosen) for profile in profiles
-        ]
+        material = Material(admitted, loaded, exported, network, chosen)
+        built = [await self._prove(runner, material, profile) for profile in profiles]
         winner = choose(each.verdict for each in built)
         report = self._report(admitted, runner, built, winner, exported, chosen)
-        pages = await asyncio.to_thread(write_report, report, self._request.work)
+        with self._journal.writing():
+            pages = await asyncio.to_thread(write_report, report, self._request.work)
         if winner is None:
             raise _nothing_passed(built, pages["report.html"])
         best = next(each for each in built if each.verdict is winner)
@@ -124,8 +132,10 @@ class Conversion:
         return Converted(entry, report)
 
     def _runner(self, admitted: Admitted, profiles: int) -> StepRunner:
-        total = _FIXED_STEPS + _STEPS_A_PROFILE * profiles - (admitted.kind is Kind.DECODER)
+        total = _FIXED_STEPS + self._build.steps * profiles - (admitted.kind is Kind.DECODER)
         limits = Limits(self._request.memory, self._request.seconds)
+        if self._request.target is not Target.OPENVINO and self._toolchain.gpus:
+            limits = replace(limits, processes=_GPU_TASKS)
         return StepRunner(
             self._journal, self._toolchain, limits, self._observe, total=total, threads=self._request.threads
         )
@@ -136,36 +146,23 @@ class Conversion:
             return exported.output / "network" / NETWORK_FILE
         return (await runner.run(optimise_step(exported))).output / "model.onnx"
 
-    async def _prove(
-        self,
-        runner: StepRunner,
-        admitted: Admitted,
-        loaded: Done,
-        exported: Done,
-        network: Path,
-        profile: BuildProfile,
-        chosen: Samples,
-    ) -> _Built:
+    async def _prove(self, runner: StepRunner, material: Material, profile: BuildProfile) -> _Built:
         """Build one profile and compare it. While others may still pass, a profile that fails rules out itself only."""
         try:
-            built = await runner.run(build_step(admitted, loaded, exported, network, profile))
-            draft = await asyncio.to_thread(self._draft, admitted, built, profile)
-            entry = self._entry(draft)
-            step = validate_step(admitted, exported, chosen, entry, profile, self._request.threads)
-            answer = (await runner.run(step)).answer
+            product = await self._build.build(runner, material, profile, self._origin(material.admitted))
+            draft = self._labelled(product.draft, material.admitted, profile)
+            answer = (await runner.run(product.validate(self._entry(draft)))).answer
         except ConversionFailed as error:
             if self._request.precision != AUTO:
                 raise
             return _Built(profile, Verdict(profile.name, Outcome.FAILED, reasons=(error.message,)))
-        verdict = judge(profile.name, admitted.kind, answer, _size(built.output))
+        verdict = judge(profile.name, material.admitted.kind, answer, product.size)
         if not verdict.passed:
             runner.reject(f"validate-{profile.name}", "; ".join(verdict.reasons))
         return _Built(profile, verdict, draft)
 
-    def _draft(self, admitted: Admitted, built: Done, profile: BuildProfile) -> Draft:
-        """The entry as the built folder describes itself, with the profile it was built as."""
-        source = built.output / NETWORK_FILE if admitted.kind.served_by_tensors else built.output
-        draft = self._artifacts.describe(source, self._request.name, self._origin(admitted))
+    def _labelled(self, draft: Draft, admitted: Admitted, profile: BuildProfile) -> Draft:
+        """The entry with the profile it was built as."""
         spec = replace(
             draft.spec,
             profile=profile.spec,
@@ -241,7 +238,3 @@ class _Drafted:
 def _nothing_passed(built: list[_Built], page: Path) -> ProofFailed:
     said = "; ".join(f"{each.profile.name}: {', '.join(each.verdict.reasons)}" for each in built)
     return ProofFailed(f"Nothing that was built is right enough to be served. {said}. The report: {page}")
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir() if path.suffix in {".bin", ".xml"})

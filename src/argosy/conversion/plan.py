@@ -45,6 +45,10 @@ class ConversionRequest:
         keep_work: keep the files of every step.
         resume: take over the steps that an earlier run finished.
         replace: put the entry in place of one with its name.
+        max_batch: most rows in one execution of an engine for one of Triton's own backends.
+        max_dimension: most of any other open dimension of a TensorRT engine; None takes what the samples show.
+        workspace: bytes of GPU memory that a layer of a TensorRT engine may use for itself; 0 is no limit.
+        hardware_compatible: whether a TensorRT engine shall run on other GPUs too, from Ampere on.
     """
 
     source: Path
@@ -62,6 +66,39 @@ class ConversionRequest:
     keep_work: bool = False
     resume: bool = False
     replace: bool = False
+    max_batch: int = 32
+    max_dimension: int | None = None
+    workspace: int = 0
+    hardware_compatible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What profiles are built from.
+
+    Attributes:
+        admitted: the model.
+        loaded: has the copies of its files.
+        exported: has the samples and the reference.
+        network: in the form that the builders read.
+        chosen: the samples, as texts or a file.
+    """
+
+    admitted: Admitted
+    loaded: Done
+    exported: Done
+    network: Path
+    chosen: Samples
+
+    @property
+    def samples(self) -> Path:
+        """Arrays by sample and input; the first half calibrates."""
+        return self.exported.output / "samples.safetensors"
+
+    @property
+    def reference(self) -> Path:
+        """What the original says to the second half."""
+        return self.exported.output / "reference.safetensors"
 
 
 def load_step(admitted: Admitted) -> Step:
@@ -96,41 +133,77 @@ def optimise_step(exported: Done) -> Step:
     return Step("optimise", f"{_STEPS}.optimise", Runs.CONVERSION, request, (network,))
 
 
-def build_step(admitted: Admitted, loaded: Done, exported: Done, network: Path, profile: BuildProfile) -> Step:
-    """Build one profile for the engine."""
+def build_step(material: Material, profile: BuildProfile) -> Step:
+    """Build one profile for OpenVINO."""
+    network = material.network
     request = {
-        "kind": admitted.kind.value,
+        "kind": material.admitted.kind.value,
         "network": str(network),
-        "model": str(loaded.output / "model"),
+        "model": str(material.loaded.output / "model"),
         "profile": profile.name,
         "weights": profile.spec.weights,
         "activations": profile.spec.activations,
-        "samples": str(exported.output / "samples.safetensors") if profile.calibrated else "",
+        "samples": str(material.samples) if profile.calibrated else "",
     }
-    reads = (network.parent, *((exported.output / "samples.safetensors",) if profile.calibrated else ()))
+    reads = (network.parent, *((material.samples,) if profile.calibrated else ()))
     return Step(f"build-{profile.name}", f"{_STEPS}.build_openvino", Runs.CONVERSION, request, reads)
 
 
-def validate_step(
-    admitted: Admitted, exported: Done, chosen: Samples, entry: Mapping[str, Any], profile: BuildProfile, threads: int
+def type_step(material: Material, profile: BuildProfile) -> Step:
+    """Put the profile's precision into the ONNX network."""
+    request = {"network": str(material.network), "precision": profile.name, "samples": str(material.samples)}
+    reads = (material.network.parent, *((material.samples,) if profile.calibrated else ()))
+    return Step(f"type-{profile.name}", f"{_STEPS}.type_network", Runs.CONVERSION, request, reads)
+
+
+def build_tensorrt_step(
+    material: Material, typed: Done, profile: BuildProfile, asked: ConversionRequest, trtexec: Path | None
 ) -> Step:
+    """Build one profile for TensorRT, by its program when one is given."""
+    request = {
+        **_tensorrt(asked, trtexec),
+        "network": str(typed.output / "model.onnx"),
+        "samples": str(material.samples),
+        "max_batch": asked.max_batch,
+        "max_dimension": asked.max_dimension,
+    }
+    reads = (typed.output, material.samples)
+    return Step(f"build-{profile.name}", f"{_STEPS}.build_tensorrt", Runs.CONVERSION, request, reads)
+
+
+def validate_tensorrt_step(
+    material: Material, plan: Path, profile: BuildProfile, asked: ConversionRequest, trtexec: Path | None
+) -> Step:
+    """Run a TensorRT engine on the GPU, and compare."""
+    request = {**_tensorrt(asked, trtexec), **_judged(material), "plan": str(plan)}
+    reads = (material.exported.output, plan)
+    return Step(f"validate-{profile.name}", f"{_STEPS}.validate_tensorrt", Runs.CONVERSION, request, reads)
+
+
+def validate_onnxruntime_step(
+    material: Material, network: Path, profile: BuildProfile, threads: int, *, gpu: bool
+) -> Step:
+    """Run a network with ONNX Runtime, and compare."""
+    request = {**_judged(material), "network": str(network), "threads": threads, "gpu": gpu}
+    reads = (material.exported.output, network.parent)
+    return Step(f"validate-{profile.name}", f"{_STEPS}.validate_onnxruntime", Runs.CONVERSION, request, reads)
+
+
+def validate_step(material: Material, entry: Mapping[str, Any], profile: BuildProfile, threads: int) -> Step:
     """Run the engine that will serve the profile, and compare what it says with what the original said.
 
     Args:
-        admitted: the model.
-        exported: has the reference.
-        chosen: what both read.
+        material: has the reference, and what both read.
         entry: `spec` (text of argosy.yaml), `files` and `texts` of the version folder.
         profile: what is judged.
         threads: for the engine.
     """
+    exported, chosen = material.exported, material.chosen
     request = {
-        "kind": admitted.kind.value,
+        **_judged(material),
         "entry": dict(entry),
         "texts": chosen.texts,
         "passages": chosen.passages,
-        "reference": str(exported.output / "reference.safetensors"),
-        "inputs": str(exported.output / "samples.safetensors"),
         "answers": exported.answer.get("answers", []),
         "prompts": exported.answer.get("prompts", []),
         "threads": threads,
@@ -151,3 +224,21 @@ def package_step(store: Path, entry: Mapping[str, Any], extras: Mapping[str, Pat
     }
     reads = (*(Path(path) for path in entry["files"].values()), *extras.values())
     return Step("package", f"{_STEPS}.package", Runs.SERVING, request, tuple(sorted(set(reads))))
+
+
+def _judged(material: Material) -> dict[str, Any]:
+    return {
+        "kind": material.admitted.kind.value,
+        "reference": str(material.reference),
+        "inputs": str(material.samples),
+    }
+
+
+def _tensorrt(asked: ConversionRequest, trtexec: Path | None) -> dict[str, Any]:
+    return {
+        "trtexec": str(trtexec or ""),
+        "workspace": asked.workspace,
+        # In the conversion's own folder: another profile of the same network finds most of its kernels there.
+        "timing_cache": str(asked.work / "timing.cache"),
+        "hardware_compatible": asked.hardware_compatible,
+    }

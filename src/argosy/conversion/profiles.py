@@ -16,6 +16,7 @@ class Target(StrEnum):
     """The engine a model is built for."""
 
     OPENVINO = "openvino"
+    ONNXRUNTIME = "onnxruntime"
     TENSORRT = "tensorrt"
     TENSORRT_LLM = "tensorrt_llm"
     VLLM = "vllm"
@@ -36,28 +37,43 @@ class BuildProfile:
     calibrated: bool = False
 
 
-_OPENVINO = {
-    "fp32": BuildProfile("fp32", ProfileSpec("f32", "fp32")),
-    "bf16": BuildProfile("bf16", ProfileSpec("bf16", "fp16")),
-    "int8": BuildProfile("int8", ProfileSpec("bf16", "int8", "int8"), calibrated=True),
-    "int4": BuildProfile("int4", ProfileSpec("bf16", "int4")),
-}
-"""In order of accuracy. `bf16` is arithmetic; its weights are stored in 16 bits."""
+_OPENVINO = (
+    BuildProfile("fp32", ProfileSpec("f32", "fp32")),
+    BuildProfile("bf16", ProfileSpec("bf16", "fp16")),
+    BuildProfile("int8", ProfileSpec("bf16", "int8", "int8"), calibrated=True),
+    BuildProfile("int4", ProfileSpec("bf16", "int4")),
+)
+_ONNXRUNTIME = (
+    BuildProfile("fp32", ProfileSpec("f32", "fp32")),
+    BuildProfile("fp16", ProfileSpec("f16", "fp16"), calibrated=True),
+    BuildProfile("int8", ProfileSpec("f16", "int8", "int8"), calibrated=True),
+)
+_TENSORRT = (
+    BuildProfile("fp32", ProfileSpec("f32", "fp32")),
+    BuildProfile("bf16", ProfileSpec("bf16", "bf16"), calibrated=True),
+    BuildProfile("fp16", ProfileSpec("f16", "fp16"), calibrated=True),
+    BuildProfile("fp8", ProfileSpec("f16", "fp8", "fp8"), calibrated=True),
+    BuildProfile("int8", ProfileSpec("f16", "int8", "int8"), calibrated=True),
+)
+_PROFILES = {Target.OPENVINO: _OPENVINO, Target.ONNXRUNTIME: _ONNXRUNTIME, Target.TENSORRT: _TENSORRT}
+"""For each engine, in order of accuracy. OpenVINO's `bf16` is arithmetic; its weights are stored in 16 bits."""
 
-PRECISIONS = (AUTO, *_OPENVINO)
+PRECISIONS = (AUTO, "fp32", "bf16", "fp16", "fp8", "int8", "int4")
 
 
-def build_profiles(kind: Kind, precision: str) -> tuple[BuildProfile, ...]:
+def build_profiles(kind: Kind, precision: str, target: Target = Target.OPENVINO) -> tuple[BuildProfile, ...]:
     """What is built: the one profile asked for, or with `auto` all that may win, the most accurate first.
 
     Raises:
-        InvalidSetting: there is no such profile for this kind of model.
+        InvalidSetting: there is no such profile for this kind of model and this engine.
     """
-    table = {name: _fitted(profile, kind) for name, profile in _OPENVINO.items() if _fits(name, kind)}
+    table = {each.name: _fitted(each, kind) for each in _PROFILES[target] if _fits(each.name, kind)}
     if precision == AUTO:
         return tuple(table.values())
     if precision not in table:
-        raise InvalidSetting(f"--precision {precision}: a {kind.value} is built as {', '.join((AUTO, *table))}.")
+        raise InvalidSetting(
+            f"--precision {precision}: a {kind.value} for {target.value} is built as {', '.join((AUTO, *table))}."
+        )
     return (table[precision],)
 
 
@@ -67,19 +83,27 @@ def refuse_target(target: Target) -> None:
     Raises:
         InvalidSetting: the message says what to do instead.
     """
-    match target:
-        case Target.OPENVINO:
-            return
-        case Target.VLLM:
-            raise InvalidSetting(
-                "--engine vllm: vLLM runs Hugging Face folders as they are, so there is nothing to convert. "
-                "Serve the folder itself."
-            )
-        case _:
-            raise InvalidSetting(
-                f"--engine {target.value}: this version builds for openvino only; building engines for NVIDIA GPUs is "
-                "not in it. Leave out --engine."
-            )
+    name = {Target.VLLM: "vLLM", Target.TENSORRT_LLM: "TensorRT-LLM"}.get(target)
+    if name is not None:
+        raise InvalidSetting(
+            f"--engine {target.value}: {name} runs Hugging Face folders as they are, so there is nothing to convert. "
+            "Serve the folder itself."
+        )
+
+
+def refuse_kind(target: Target, kind: Kind) -> None:
+    """Refuse models that the engine could not serve as what they are.
+
+    Raises:
+        InvalidSetting: the message says what to do instead.
+    """
+    if target is Target.OPENVINO or kind.served_by_tensors:
+        return
+    raise InvalidSetting(
+        f"--engine {target.value}: this model is a {kind.value}, which is asked in words, and Triton's backend "
+        f"{target.value} takes tensors. Leave out --engine; or export the network and convert the .onnx file, whose "
+        "tensors are served then."
+    )
 
 
 def _fits(name: str, kind: Kind) -> bool:

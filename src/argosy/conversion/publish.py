@@ -17,7 +17,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from argosy.core.errors import ConfigurationError, InvalidModelEntry
+from argosy.conversion.journal import sha256
+from argosy.core.disk import OUT_OF_SPACE
+from argosy.core.errors import ConfigurationError, InvalidModelEntry, StorageFull
 
 _STAGING = ".staging"
 _AT_FDCWD = -100
@@ -49,22 +51,29 @@ class Bundle:
 def publish(store: Path, bundle: Bundle, *, replace: bool = False) -> Path:
     """Write the entry; returns its folder.
 
+    An entry that holds the very same already is left as it is: whoever was ended after the entry had appeared, and
+    before that was known, may ask again.
+
     Raises:
-        InvalidModelEntry: there is an entry of that name, and it is not to be replaced.
-        ConfigurationError: the store cannot be written, or its disk is full.
+        InvalidModelEntry: there is another entry of that name, and it is not to be replaced.
+        StorageFull: the disk is full.
+        ConfigurationError: the store cannot be written for another reason.
     """
     target = store / bundle.name
     try:
         with _staging(store) as staging:
+            if _is_there(target, bundle):
+                return target
             refuse_existing(target, replace=replace)
             made = Path(tempfile.mkdtemp(prefix=f"{bundle.name}-", dir=staging))
             _write(made, bundle)
             _place(made, target)
             _flush(store)
     except OSError as error:
-        raise ConfigurationError(
+        kind = StorageFull if error.errno in OUT_OF_SPACE else ConfigurationError
+        raise kind(
             f"The model store {store} cannot be written: {error.strerror or error}. Nothing was changed. "
-            "Free some space, or name another store: --output FOLDER."
+            "Free some space and go on with --resume, or name another store: --output FOLDER."
         ) from error
     return target
 
@@ -77,6 +86,19 @@ def refuse_existing(target: Path, *, replace: bool) -> None:
     """
     if os.path.lexists(target) and not replace:
         raise InvalidModelEntry(f"{target} exists. Say --replace to put the new entry in its place, or another --name.")
+
+
+def _is_there(target: Path, bundle: Bundle) -> bool:
+    """Whether the entry at `target` has this spec, this config and these files in its version folder."""
+    texts = {"argosy.yaml": bundle.spec, "config.pbtxt": bundle.config}
+    texts |= {f"{_VERSION}/{name}": text for name, text in bundle.texts.items()}
+    files = {f"{_VERSION}/{name}": path for name, path in bundle.files.items()}
+    try:
+        return all((target / name).read_text(encoding="utf-8") == text for name, text in texts.items()) and all(
+            sha256(target / name) == sha256(path) for name, path in files.items()
+        )
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 @contextlib.contextmanager

@@ -16,12 +16,25 @@ from argosy.conversion.events import Event, Observe, Phase
 from argosy.conversion.journal import Journal, StepFolder, hashes, reproduction, sha256
 from argosy.conversion.process.run import Command, Limits, Usage, run_command
 from argosy.conversion.toolchain import Runs, Toolchain, offline_environment
-from argosy.core.errors import ArgosyError, ConversionFailed, InvalidModelEntry, MissingRequirement
+from argosy.core import disk
+from argosy.core.errors import (
+    ArgosyError,
+    ConfigurationError,
+    ConversionFailed,
+    InvalidModelEntry,
+    InvalidSetting,
+    MissingRequirement,
+    StorageFull,
+)
 
 _LOG_LINES = 3
 _LOG_TAIL = 4096
 # A step's own refusals keep their kind; whatever else it raises is a failure of the step.
-_KINDS: dict[str, type[ArgosyError]] = {kind.__name__: kind for kind in (InvalidModelEntry, MissingRequirement)}
+_KINDS: dict[str, type[ArgosyError]] = {
+    kind.__name__: kind
+    for kind in (InvalidModelEntry, InvalidSetting, MissingRequirement, StorageFull, ConfigurationError)
+}
+_FULL = "No space left on device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +94,8 @@ class StepRunner:
 
         Raises:
             ConversionFailed: it failed; the message names the step, the cause and the log.
-            InvalidModelEntry, MissingRequirement: the step says so itself.
+            InvalidModelEntry, InvalidSetting, MissingRequirement, ConfigurationError: the step says so itself.
+            StorageFull: the disk is full, of the work folder or of what the step writes to.
         """
         index, self._count = self._count, self._count + 1
         inputs = self._inputs(step)
@@ -90,29 +104,35 @@ class StepRunner:
             self._tell(step, Phase.REUSED, index)
             return Done(known["answer"], self._journal.step(step.name).output)
         self._tell(step, Phase.STARTED, index)
-        folder = self._journal.open(step.name, step.request, inputs)
         began = time.monotonic()
         try:
-            usage = await self._child(step, folder)
-            answer = json.loads(folder.answer.read_text(encoding="utf-8"))
-        except (ConversionFailed, OSError, ValueError) as error:
-            refusal = _refusal(step, folder, error)
-            self._tell(step, Phase.FAILED, index, time.monotonic() - began, refusal.message)
-            raise refusal from error
-        told = {"seconds": usage.seconds, "memory": usage.memory, "network": usage.network}
-        self._journal.close(step.name, {"answer": answer, "usage": told})
+            done = await self._do(step, inputs)
+        except ArgosyError as error:
+            self._tell(step, Phase.FAILED, index, time.monotonic() - began, error.message)
+            raise
+        told = _told(done.usage)
         self._record(step, told, reused=False)
-        self._tell(step, Phase.FINISHED, index, usage.seconds)
-        return Done(answer, folder.output, usage)
+        self._tell(step, Phase.FINISHED, index, told.get("seconds", 0.0))
+        return done
 
     def reject(self, step: str, message: str) -> None:
         """Tell that what a finished step found out rules its profile out."""
         self._observe(Event(step, Phase.REJECTED, self._count, self._total, 0.0, message))
 
+    async def _do(self, step: Step, inputs: Mapping[str, Any]) -> Done:
+        folder = self._journal.open(step.name, step.request, inputs)
+        try:
+            usage = await self._child(step, folder)
+            answer = json.loads(folder.answer.read_text(encoding="utf-8"))
+        except (ConversionFailed, OSError, ValueError) as error:
+            raise self._refusal(step, folder, error) from error
+        self._journal.close(step.name, {"answer": answer, "usage": _told(usage)})
+        return Done(answer, folder.output, usage)
+
     async def _child(self, step: Step, folder: StepFolder) -> Usage:
         home = folder.path / "home"
         home.mkdir()
-        environment = offline_environment(home, self._threads)
+        environment = {**offline_environment(home, self._threads), **self._toolchain.variables}
         begin = self._toolchain.command(step.runs, step.module)
         script = folder.path / "reproduce.sh"
         script.write_text(
@@ -138,6 +158,20 @@ class StepRunner:
             "code": _code(step.module),
         }
 
+    def _refusal(self, step: Step, folder: StepFolder, error: Exception) -> ArgosyError:
+        """What the step says went wrong, else that the disk is full, else how its process ended."""
+        try:
+            told = json.loads(folder.answer.read_text(encoding="utf-8"))["error"]
+            kind, message = _KINDS.get(told["kind"], ConversionFailed), str(told["message"])
+        except (OSError, ValueError, KeyError, TypeError):
+            kind, message = ConversionFailed, getattr(error, "message", str(error))
+        if kind is not ConversionFailed:
+            return kind(message)
+        tail = _tail(folder.log)
+        if _FULL in message or _FULL in tail or disk.is_full(self._journal.directory):
+            return self._journal.full(step.name)
+        return ConversionFailed(f"The step '{step.name}' {_verb(message)}. Its log: {folder.log}{tail}")
+
     def _record(self, step: Step, usage: Mapping[str, Any], *, reused: bool) -> None:
         self.records.append({"step": step.name, "runs": step.runs.value, "reused": reused, **usage})
 
@@ -155,16 +189,8 @@ def _code(module: str) -> str:
     return sha256(Path(spec.origin)) if spec is not None and spec.origin else ""
 
 
-def _refusal(step: Step, folder: StepFolder, error: Exception) -> ArgosyError:
-    """What the step says went wrong, else how its process ended."""
-    try:
-        told = json.loads(folder.answer.read_text(encoding="utf-8"))["error"]
-        kind, message = _KINDS.get(told["kind"], ConversionFailed), str(told["message"])
-    except (OSError, ValueError, KeyError, TypeError):
-        kind, message = ConversionFailed, getattr(error, "message", str(error))
-    if kind is not ConversionFailed:
-        return kind(message)
-    return ConversionFailed(f"The step '{step.name}' {_verb(message)}. Its log: {folder.log}{_tail(folder.log)}")
+def _told(usage: Usage | None) -> dict[str, Any]:
+    return {"seconds": usage.seconds, "memory": usage.memory, "network": usage.network} if usage is not None else {}
 
 
 def _verb(message: str) -> str:

@@ -16,7 +16,8 @@ from argosy.core.errors import MissingRequirement
 CHILD = Path(__file__).parent / "process" / "child.py"
 _PACKAGES = (
     *("torch", "transformers", "tokenizers", "safetensors", "onnx", "onnxscript", "onnxruntime", "nncf", "openvino"),
-    *("openvino-genai", "openvino-tokenizers", "numpy"),
+    *("openvino-genai", "openvino-tokenizers", "numpy", "onnxruntime-gpu", "nvidia-modelopt"),
+    *("tensorrt", "tensorrt-cu12", "tensorrt-cu13"),
 )
 _PROBE = (
     "import json, platform, sys\n"
@@ -28,6 +29,7 @@ _PROBE = (
     "print(json.dumps(found))\n"
 )
 _PROBE_SECONDS = 30
+_TENSORRT = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12")
 _NEEDED = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "nncf", "openvino", "safetensors")
 _OLDEST_ONNX = (1, 21)
 """Before it external data could be read through hard links (CVE-2026-27489)."""
@@ -49,11 +51,30 @@ class Toolchain:
         conversion: the interpreter with torch; the one that serves may be named too, if it has it.
         versions: of the packages that decide what comes out, by interpreter.
         serving: the interpreter that the served engines run on.
+        gpus: names of the NVIDIA GPUs that this process may use.
+        gpu_problem: why there is none, where that is known.
+        trtexec: TensorRT's own program, where there is one.
+        variables: what steps need of the caller's environment to find GPUs and their libraries.
     """
 
     conversion: Path
     versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     serving: Path = field(default_factory=lambda: Path(sys.executable))
+    gpus: tuple[str, ...] = ()
+    gpu_problem: str = ""
+    trtexec: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def found(self) -> Mapping[str, str]:
+        """The packages of the conversion environment by name."""
+        return self.versions.get(Runs.CONVERSION.value, {})
+
+    @property
+    def tensorrt(self) -> bool:
+        """Whether the conversion environment has TensorRT's Python package, and a torch to prove its engines with."""
+        on_gpu = not self.found.get("torch", "").endswith("+cpu")
+        return on_gpu and any(name in self.found for name in _TENSORRT)
 
     def interpreter(self, runs: Runs) -> Path:
         """The program a step is run by."""
@@ -73,6 +94,8 @@ def find_toolchain(conversion: Path) -> Toolchain:
     if not conversion.is_file():
         raise MissingRequirement(f"There is no conversion environment at {conversion}. {_REMEDY}")
     found = _versions(conversion)
+    if "onnxruntime-gpu" in found:
+        found.setdefault("onnxruntime", found["onnxruntime-gpu"])
     if lacking := [name for name in _NEEDED if name not in found]:
         raise MissingRequirement(f"{conversion} lacks {', '.join(lacking)}. {_REMEDY}")
     if tuple(map(int, found["onnx"].split(".")[:2])) < _OLDEST_ONNX:

@@ -17,6 +17,7 @@
     │   └── RequestTimeout           the client sent its body too slowly
     ├── Unavailable                  right request, wrong moment; carries retry_after
     │   ├── Overloaded               queues are full
+    │   ├── TooManyJobs              as many jobs wait as may
     │   ├── ModelNotReady            loading, fenced or failed
     │   └── Draining                 this server is going away
     ├── DeadlineExceeded             the request's own deadline passed
@@ -36,6 +37,7 @@
         │   └── NotCached            and may not be, because this process is offline
         ├── ModelEntryExists         another writer was first
         ├── StorageFull              the disk has no room for it
+        ├── CacheNotWritable         the model cache is read-only, or somebody else's
         ├── MissingRequirement       the machine lacks something; names the command that adds it
         ├── AddressInUse
         └── AlreadyRunning
@@ -170,6 +172,12 @@ class Overloaded(Unavailable):
     code = "server_is_overloaded"
 
 
+class TooManyJobs(Unavailable):
+    """As many jobs wait as may."""
+
+    code = "too_many_jobs"
+
+
 class ModelNotReady(Unavailable):
     """The model is loading, fenced or failed."""
 
@@ -282,6 +290,12 @@ class StorageFull(ConfigurationError):
     """The disk has no room for a model."""
 
     code = "storage_full"
+
+
+class CacheNotWritable(ConfigurationError):
+    """The model cache is read-only, or belongs to somebody else."""
+
+    code = "cache_not_writable"
 
 
 class MissingRequirement(ConfigurationError):

@@ -2,13 +2,13 @@
 
 The value of a `DeploymentOption` is its name: as a parameter of `config.pbtxt` where the engine reads it itself, and in
 the settings' help. An engine lists what it has in its `EngineFactory`; what is said and an engine lacks is told at the
-start and never dropped in silence. Adapters that come later read the same names:
+start and never dropped in silence. The engines of language models call it so:
 
 =============================  ======================  ======================  =========================
 option                         OpenVINO (GenAI)        vLLM                    TensorRT-LLM
 =============================  ======================  ======================  =========================
 max_model_len                  context, longest input  max_model_len           max_seq_len
-max_input_length               longest input           by the adapter          max_input_len
+max_input_length               longest input           by the adapter          by the adapter
 max_output_length              longest answer          by the adapter          by the adapter
 max_batch_size                 rows, or max_num_seqs   max_num_seqs            max_batch_size
 max_num_seqs                   max_num_seqs            max_num_seqs            max_batch_size
@@ -19,16 +19,18 @@ performance_mode               streams                 -                       -
 tensor_parallel_size           -                       tensor_parallel_size    tensor_parallel_size
 pipeline_parallel_size         -                       pipeline_parallel_size  pipeline_parallel_size
 gpu_memory_utilization         -                       gpu_memory_utilization  free_gpu_memory_fraction
-kv_cache_gib                   cache_size              -                       -
+kv_cache_gib                   cache_size              kv_cache_memory_bytes   max_gpu_total_bytes
 kv_cache_precision             KV_CACHE_PRECISION      kv_cache_dtype          KvCacheConfig.dtype
 enable_prefix_caching          enable_prefix_caching   enable_prefix_caching   enable_block_reuse
 kv_cache_host_offload          -                       -                       host_cache_size
 kv_cache_host_memory_fraction  -                       -                       host_cache_size
-quantization                   -                       quantization            quant_config
+quantization                   -                       quantization            by the checkpoint
 quantization_group             activations' rounding   -                       -
 enable_chunked_prefill         dynamic_split_fuse      enable_chunked_prefill  enable_chunked_prefill
 scheduling_policy              fcfs only               scheduling_policy       capacity_scheduler_policy
 =============================  ======================  ======================  =========================
+
+The engine `torch` has the lengths, `performance_mode` (its streams, as OpenVINO) and what Triton carries out.
 """
 
 from __future__ import annotations

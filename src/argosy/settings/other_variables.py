@@ -114,7 +114,7 @@ _TLS = (
 _ONE_MACHINE = "One model runs on one machine in this version. Serve a model that fits, and unset the variable."
 _TRACES = "This version writes no traces. Metrics are at /v1/metrics, and every answer carries x-request-id."
 _INSPECTION = "It belongs to the defect inspection application, which is not part of this version."
-_TENSORRT_LLM = "It tunes TensorRT-LLM, an engine that this version does not have."
+_TENSORRT_LLM = "It tunes TensorRT-LLM in a way that is not handed on to it."
 _TRITON_PORTS = "Triton opens no port of its own here: KServe v2 is at --port and --grpc-port, metrics at /v1/metrics."
 _DOWNLOADS = "Models come from a hub, a web server or a path: name it as MODEL. A model that cannot be had is an error."
 

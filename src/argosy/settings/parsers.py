@@ -53,7 +53,7 @@ def fraction() -> Parser[float]:
     """A share of a whole, above 0 and up to 1."""
 
     def parse(raw: str) -> float:
-        value = _within(float, 0, 1, "a number from 0 to 1", "number")(raw)
+        value = _within(float, 0.0, 1.0, "a number from 0 to 1", "number")(raw)
         if value == 0:
             raise ValueError("expected a number above 0 and up to 1, got 0")
         return value

@@ -82,6 +82,10 @@ class Settings:
         "Python of the environment that has torch and the exporters. Default: .work/convert, which make builds.",
         flag=False,
     )
+    job_folders: tuple[Path, ...] = setting(
+        (), paths, "conversion",
+        "Folders, separated by ':', whose files jobs of the HTTP API may read, beside the model stores and the cache.",
+    )
     peft_source: Path | None = setting(
         None, path, "adapters",
         "Folder of LoRA adapters, each a folder with adapter_config.json and adapter_model.safetensors.",
@@ -234,6 +238,11 @@ class Settings:
         None, choice("fcfs", "priority", "guarantee_no_evict", "max_utilization", "static_batch"), "engines",
         "Which requests a language model's engine takes next.",
         "NIM_SCHEDULER_POLICY", "NIM_SCHEDULING_POLICY",
+    )
+    tensorrt_llm_python: Path | None = setting(
+        None, path, "engines",
+        "Python of the environment that has TensorRT-LLM, which cannot be installed beside Argosy.",
+        flag=False,
     )
     tritonserver: Path | None = setting(
         None, path, "runtime", "The tritonserver program. Empty means the one in the Python environment.",

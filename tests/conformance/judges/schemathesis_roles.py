@@ -6,7 +6,17 @@ import sys
 from typing import Any
 
 from tests.conformance.judges.checking import main, refused
-from tests.conformance.judges.schemathesis_routes import LOADED, operations, patient, published, reach, tried
+from tests.conformance.judges.schemathesis_routes import (
+    LOADED,
+    PAGES,
+    operations,
+    ordered,
+    patient,
+    published,
+    reach,
+    tried,
+    without_waiting_jobs,
+)
 
 PLAIN_KEY = "plain-0123456789abcdef"
 OPERATOR_KEY = "operator-0123456789abcdef"
@@ -40,14 +50,18 @@ def check_with_an_operators_key(root: str) -> None:
         for parameter in operation.get("parameters", ()):
             patient(parameter)
     taken = _taken(tried(root, document, _EXAMPLES, phases=_PHASES, key=OPERATOR_KEY))
+    without_waiting_jobs(root, OPERATOR_KEY)
     assert taken == document["paths"].keys() - {*LOADED}, taken
 
 
 def _document(root: str) -> dict[str, Any]:
-    """Every route, with requests that reach a model."""
+    """Every route but the pages of jobs, with requests that reach a model, or a job."""
     document = published(root, OPERATOR_KEY)
+    for path in PAGES:
+        del document["paths"][path]
+    job = ordered(root, OPERATOR_KEY)
     for path, _, operation in operations(document):
-        reach(document, path, operation)
+        reach(document, path, operation, job)
     return document
 
 

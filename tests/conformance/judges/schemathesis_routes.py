@@ -41,6 +41,9 @@ responses = false
 """
 LOADED = ("/v2/repository/models/{model}/load", "/v2/repository/models/{model}/unload")
 """Apart from the rest, because they take a model away from it."""
+PAGES = ("/api/v1/jobs/{id}/report",)
+"""Apart too: there is a page only once a job has measured something."""
+JOBS = "/api/v1/jobs"
 
 _TEXT = {"name": "text", "shape": [1, 1], "datatype": "BYTES", "data": ["a boat"]}
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -61,6 +64,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "/v2/models/{model}/versions/{version}/generate": {"text_input": "1 + 1", "max_tokens": 8},
     "/v2/models/{model}/versions/{version}/generate_stream": {"text_input": "1 + 1", "max_tokens": 8},
     "/v2/repository/index": {"ready": True},
+    JOBS: {"kind": "convert", "model": "nobody/nothing"},
     LOADED[0]: {},
     LOADED[1]: {},
 }
@@ -90,22 +94,45 @@ def patient(parameter: dict[str, Any]) -> None:
 
 
 def adapted(root: str, tag: str) -> dict[str, Any]:
-    """The operations of one tag with names, limits and examples that reach the models; loading is left out."""
+    """The operations of one tag with names, limits and examples that reach what there is; some are apart."""
     document = published(root)
+    job = ordered(root) if tag == "Management" else ""
     for path, method, operation in list(operations(document)):
-        if tag not in operation["tags"] or path in LOADED:
+        if tag not in operation["tags"] or path in (*LOADED, *PAGES):
             del document["paths"][path][method]
             continue
-        reach(document, path, operation)
+        reach(document, path, operation, job)
     document["paths"] = {path: methods for path, methods in document["paths"].items() if methods}
     assert document["paths"], f"no route has the tag {tag!r}"
     return document
 
 
-def reach(document: dict[str, Any], path: str, operation: dict[str, Any]) -> None:
-    """Give an operation names, limits and an example that reach a model."""
+def ordered(root: str, key: str = "") -> str:
+    """The id of a job: of one that ends at once, because there is nothing to convert it with."""
+    body = json.dumps(EXAMPLES[JOBS]).encode()
+    headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
+    request = urllib.request.Request(root + JOBS, data=body, headers=headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
+        return str(json.load(reply)["id"])
+
+
+def without_waiting_jobs(root: str, key: str = "") -> None:
+    """End the jobs that wait, so that they do not keep the processors from whoever comes next."""
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    waiting = urllib.request.Request(f"{root}{JOBS}?state=queued", headers=headers)  # noqa: S310
+    with urllib.request.urlopen(waiting, timeout=60) as reply:  # noqa: S310
+        addresses = [job["links"]["self"] for job in json.load(reply)["jobs"]]
+    for address in addresses:
+        request = urllib.request.Request(f"{root}{address}/cancel", data=b"", headers=headers)  # noqa: S310
+        urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
+
+
+def reach(document: dict[str, Any], path: str, operation: dict[str, Any], job: str = "") -> None:
+    """Give an operation names, limits and an example that reach a model, or the job."""
     for parameter in operation.get("parameters", ()):
         _narrow(parameter, path)
+        if parameter["name"] == "id":
+            parameter["schema"] = {"type": "string", "enum": [job]}
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
         if media == "application/json":
             content["example"] = EXAMPLES[path]
@@ -202,8 +229,11 @@ def check_kserve_routes(root: str) -> None:
 
 
 def check_management_routes(root: str) -> None:
-    """The management routes with served models."""
-    reached(tried(root, adapted(root, "Management"), 12))
+    """The management routes with served models, and a job."""
+    try:
+        reached(tried(root, adapted(root, "Management"), 12))
+    finally:
+        without_waiting_jobs(root)
 
 
 def check_loading_and_unloading(root: str) -> None:

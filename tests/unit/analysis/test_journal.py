@@ -12,6 +12,7 @@ from argosy.analysis.journal import JOURNAL_FILE, open_journal, read_trials
 from argosy.analysis.space import Configuration
 from argosy.core.errors import AlreadyRunning, InvalidSetting
 from tests.suites.landscapes import level
+from tests.suites.memory_disk import memory_folder
 
 IDENTITY = {"model": "m", "space": {"instances": [1, 2]}, "concurrencies": [1, 16]}
 ONE = Configuration.of({"instances": 1})
@@ -54,11 +55,13 @@ def test_a_search_comes_back_as_it_was(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_a_kill_at_any_byte_loses_no_finished_record(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
+def test_a_kill_at_any_byte_loses_no_finished_record(data: st.DataObject) -> None:
     """Cut anywhere, the journal opens with every record that was whole, and goes on from there."""
-    folder = tmp_path_factory.mktemp("search")
+    with memory_folder() as folder:
+        check_cut(folder, data)
+
+
+def check_cut(folder: Path, data: st.DataObject) -> None:
     stages = write_search(folder)
     path = folder / JOURNAL_FILE
     whole = path.read_bytes()

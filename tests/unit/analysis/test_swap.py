@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from argosy.analysis.swap import BACKUP_FILE, install, restore
-from argosy.core.errors import ConfigurationError
+from argosy.core.errors import ConfigurationError, StorageFull
+from tests.suites.memory_disk import memory_folder
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -38,37 +44,35 @@ def test_restoring_leaves_what_was_there(entry: Path) -> None:
     assert [path.name for path in entry.iterdir()] == ["config.pbtxt"]
 
 
-@pytest.mark.parametrize("survived", range(4))
-def test_at_every_rename_a_whole_config_is_in_place(
-    entry: Path, monkeypatch: pytest.MonkeyPatch, survived: int
-) -> None:
-    """A process that dies after any number of renames leaves the old or the new config, never a part of one."""
-    replace, done = Path.replace, 0
-
-    def dying(self: Path, target: Path) -> Path:
-        nonlocal done
-        if done == survived:
-            raise KeyboardInterrupt
-        done += 1
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", dying)
-    try:
-        install(entry, "new")
-        restore(entry, "old")
-    except KeyboardInterrupt:
-        assert done == survived
-    assert (entry / "config.pbtxt").read_text() == ("new" if survived == 2 else "old")
+def test_r4_a_kill_at_any_step_leaves_the_old_config_or_the_new() -> None:
+    """R4: whole, and the backup that is there is the former one; what was left is no hindrance to the next."""
+    with memory_folder() as folder:
+        command = [sys.executable, "-m", "tests.unit.analysis.crash_points", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    assert len(found) > 4
+    assert set(found) == {"old", "new"}
 
 
-def test_a_full_disk_leaves_the_former_config(entry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says where a former config would be, and nothing half-written stays."""
+@pytest.mark.parametrize("flushes", range(4))
+def test_a_full_disk_leaves_the_former_config(entry: Path, monkeypatch: pytest.MonkeyPatch, flushes: int) -> None:
+    """The error says what to do, and nothing half-written stays, whichever of the files and folders has no room."""
+    left = [None] * flushes
 
     def full(handle: int) -> None:
-        raise OSError(28, "No space left on device")
+        if not left:
+            raise OSError(28, "No space left on device")
+        left.pop()
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ConfigurationError, match="No space left on device"):
+    with pytest.raises(StorageFull, match="Make room"):
         install(entry, "new")
     assert (entry / "config.pbtxt").read_text() == "old"
     assert [path.name for path in entry.iterdir()] == ["config.pbtxt"]
+
+
+def test_a_folder_without_a_config_is_named(tmp_path: Path) -> None:
+    """As one that cannot be written is."""
+    with pytest.raises(ConfigurationError, match=str(tmp_path)):
+        install(tmp_path, "new")

@@ -58,6 +58,15 @@ def test_a_language_models_engine_is_told(variables: dict[str, str], parameters:
     assert overrides(CHAT, **variables) == ConfigOverrides(parameters)
 
 
+def test_the_interpreter_of_tensorrt_llm_is_its_engines_alone() -> None:
+    """It is a place on this machine, and no model's business."""
+    variables = {"ARGOSY_TENSORRT_LLM_PYTHON": "/opt/trt/bin/python", "NIM_TENSOR_PARALLEL_SIZE": "2"}
+    spec = dataclasses.replace(CHAT.spec, engine="tensorrt_llm")
+    told = {"worker_python": "/opt/trt/bin/python", "tensor_parallel_size": "2"}
+    assert overrides(dataclasses.replace(CHAT, spec=spec), **variables) == ConfigOverrides(told)
+    assert overrides(CHAT, **variables) == ConfigOverrides()
+
+
 def test_an_encoder_is_told() -> None:
     """What Triton does is a field of its config, the rest a parameter; the threads are divided."""
     variables = {

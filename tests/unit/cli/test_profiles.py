@@ -35,7 +35,14 @@ def test_the_table_marks_what_is_chosen_and_explains_the_rest() -> None:
     chosen = next(line for line in result.output.splitlines() if "➜" in line)
     assert "vllm-fp16-tp1-pp1-throughput" in chosen
     assert "needs compute capability 8.9, has 7.5" in result.output
-    assert "vllm-fp16-tp1-pp1-throughput: the best ranked of 4 that run here, of 29." in result.output
+    assert "vllm-fp16-tp1-pp1-throughput: the best ranked of 4 that run here, of 26." in result.output
+
+
+@pytest.mark.parametrize(("machine", "taken"), [("this-machine", "nothing")])
+def test_what_is_served_without_a_build_step_is_told(machine: str, taken: str) -> None:
+    """Where the best has to be built first."""
+    assert f"As the files are, argosy serve takes {taken}." in run("profiles", MODEL, *host(machine)).output
+    assert "As the files are" not in run("profiles", MODEL, *host("t4")).output
 
 
 def test_json_has_the_same_for_programs() -> None:
@@ -128,7 +135,7 @@ def test_a_model_of_a_hub_is_judged_once_it_is_in_the_cache(tmp_path: Path) -> N
         assert not hub.asked
         Fetcher(tmp_path, FetchOptions(endpoint=hub.endpoint)).fetch(HubReference("org/llama"))
     (model,) = json.loads(run(*arguments).output)["models"]
-    assert (model["model"], len(model["profiles"])) == ("llama", 29)
+    assert (model["model"], len(model["profiles"])) == ("llama", 26)
     assert model["profiles"][0]["memory"]["weights"] == 1 << 20
 
 

@@ -16,7 +16,7 @@ from argosy.conversion.plan import package_step
 from argosy.conversion.process.run import Limits
 from argosy.conversion.stepping import Step, StepRunner
 from argosy.conversion.toolchain import Runs, Toolchain
-from argosy.core.errors import ConversionFailed, InvalidModelEntry
+from argosy.core.errors import ConversionFailed, InvalidModelEntry, InvalidSetting
 
 ENTRY = {"name": "m", "spec": "schema: 1\n", "config": 'name: "m"\n', "texts": {}}
 
@@ -30,8 +30,8 @@ class Conversion:
         self.weights = folder / "weights.bin"
         self.weights.write_bytes(b"weights")
 
-    def runner(self) -> StepRunner:
-        toolchain = Toolchain(Path(sys.executable), {"serving": {"python": "3"}})
+    def runner(self, interpreter: Path = Path(sys.executable)) -> StepRunner:
+        toolchain = Toolchain(interpreter, {"serving": {"python": "3"}})
         limits = Limits(memory=1 << 30, seconds=60)
         return StepRunner(Journal(self.folder / "work"), toolchain, limits, self.events.append, total=1)
 
@@ -71,9 +71,25 @@ async def test_a_finished_step_is_not_done_again(conversion: Conversion) -> None
 async def test_a_steps_own_refusal_keeps_its_kind(conversion: Conversion) -> None:
     """So that it is told apart from a step that broke."""
     await conversion.runner().run(conversion.step())
-    (conversion.folder / "work" / "package" / "result.json").unlink()
+    conversion.weights.write_bytes(b"others")
     with pytest.raises(InvalidModelEntry, match="--replace"):
         await conversion.runner().run(conversion.step())
+
+
+async def test_a_setting_that_a_step_refuses_is_the_users_affair(conversion: Conversion) -> None:
+    """Not one profile's: no other is tried, as TensorRT's shapes are the same for each."""
+    interpreter = conversion.folder / "interpreter"
+    interpreter.write_text(
+        """#!/bin/sh
+while [ "$#" -gt 2 ]; do shift; done
+echo '{"error": {"kind": "InvalidSetting", "message": "say --max-dimension"}}' > "$1"
+exit 1
+"""
+    )
+    interpreter.chmod(0o700)
+    runner = conversion.runner(interpreter)
+    with pytest.raises(InvalidSetting, match=r"\Asay --max-dimension\Z"):
+        await runner.run(Step("build-fp32", "argosy.conversion.steps.build_tensorrt", Runs.CONVERSION, {}))
 
 
 async def test_a_broken_step_is_named_with_its_log(conversion: Conversion) -> None:

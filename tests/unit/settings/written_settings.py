@@ -55,7 +55,7 @@ openvino"), unless it is what the engine does anyway. The lengths never make a m
 token for each answer in it, and with `chunked_prefill` off room for the longest prompt. `instances` divides the
 processor threads.
 
-Engines for GPUs come later and read the same names; `src/argosy/engines/deployment.py` has what each is called there.
+`src/argosy/engines/deployment.py` has what each is called in the libraries.
 
 """
 

@@ -86,6 +86,7 @@ class Report:
             "gain": None if found.gain is None else math.expm1(found.gain),
             "noise": found.noise,
             "worth_applying": found.worth_applying,
+            "verdict": self.verdict(),
             "config": self.config,
             "pareto": [
                 {"trial": trial.number, "concurrency": level.concurrency} for trial, level in pareto(self.points)

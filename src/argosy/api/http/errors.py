@@ -27,6 +27,7 @@ STATUS: Mapping[type[core.ArgosyError], int] = {
     core.PayloadTooLarge: 413,
     core.UnsupportedMediaType: 415,
     core.HeadersTooLarge: 431,
+    core.TooManyJobs: 429,
     core.RequestCancelled: 499,
     core.ArgosyError: 500,
     core.EngineCrashed: 502,

@@ -6,12 +6,13 @@ requests, because `bodies` has already done that work once.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from argosy.api.http.bodies import FieldFact
@@ -81,6 +82,7 @@ class RouteSpec:
         statuses: what it may answer beside the statuses that every route, or every route with a body, has.
         fields: what becomes of each field of the body.
         query: what the address may say behind its question mark.
+        status: of the answer when all is well.
 
     Raises:
         ValueError: a field of the body is left out of `fields`.
@@ -102,6 +104,7 @@ class RouteSpec:
     statuses: tuple[int, ...] = ()
     fields: tuple[FieldFact, ...] = ()
     query: tuple[QueryParameter, ...] = ()
+    status: int = 200
 
     def __post_init__(self) -> None:
         told = {fact.name for fact in self.fields}
@@ -111,9 +114,14 @@ class RouteSpec:
 
 
 class DirectRoute(APIRoute):
-    """A route without dependency solving."""
+    """A route without dependency solving.
 
-    def __init__(self, spec: RouteSpec) -> None:
+    Args:
+        spec: what it is.
+        allowed: every method that its path has.
+    """
+
+    def __init__(self, spec: RouteSpec, allowed: Sequence[str] = ()) -> None:
         super().__init__(
             spec.path,
             spec.endpoint,
@@ -126,12 +134,12 @@ class DirectRoute(APIRoute):
         )
         self.spec = spec
         self.fixed = "{" not in spec.path
+        self._allowed = ", ".join(allowed or (spec.method,))
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's form
         """Call the endpoint."""
         if scope["method"] != self.spec.method:
-            await super().handle(scope, receive, send)
-            return
+            raise HTTPException(405, headers={"Allow": self._allowed})
         exchange: Exchange = scope[EXCHANGE]
         exchange.route = self.spec.path
         exchange.errors = self.spec.errors
@@ -158,7 +166,7 @@ def _responses(spec: RouteSpec) -> dict[int | str, dict[str, Any]]:
     content = _reply(spec)
     if spec.streams:
         content = {**content, **_EVENTS}
-    return {200: {"content": content}, **found}
+    return {spec.status: {"content": content}, **found}
 
 
 def _reply(spec: RouteSpec) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ import msgspec
 
 from argosy.api.http.bodies import BodyReader, FieldFact, T
 from argosy.api.http.exchange import Exchange
+from argosy.api.http.origin import refuse_orders_from_elsewhere
 from argosy.api.kserve.messages import IndexBody, LoadBody, UnloadBody
 from argosy.api.kserve.replies import to_json
 from argosy.core.errors import InvalidRequest, ModelLoadFailed, ModelNotFound, PermissionDenied, UnsupportedParameter
@@ -100,17 +101,10 @@ class RepositoryRoutes:
         """
         if not exchange.operator:
             raise PermissionDenied("Only an operator may look into the model repository, load and unload models.")
-        if _from_elsewhere(exchange):
-            raise PermissionDenied("Orders from a page of another site are not taken.")
+        refuse_orders_from_elsewhere(exchange)
         if self._repository is None:
             raise UnsupportedParameter("This server serves the models it was started with and takes no such orders.")
         return self._repository
-
-
-def _from_elsewhere(exchange: Exchange) -> bool:
-    # On a server without keys every program of its machine is an operator, and so is every page in its browser.
-    origin = exchange.header(b"origin")
-    return origin is not None and origin.partition(b"://")[2] != exchange.header(b"host")
 
 
 async def _read(exchange: Exchange, reader: BodyReader[T]) -> T:

@@ -40,8 +40,21 @@ class ProfileMemory(msgspec.Struct, frozen=True):
     text: str
 
 
+class ProfileProof(msgspec.Struct, frozen=True):
+    """How a built profile compares with its original: figures by name, and the bounds they were held to."""
+
+    passed: bool
+    reference: str
+    samples: int
+    figures: dict[str, float]
+    thresholds: dict[str, str]
+
+
 class ProfileVerdict(msgspec.Struct, frozen=True):
-    """A profile and whether it can run: `status` is compatible, low_memory or incompatible."""
+    """A profile and whether it can run: `status` is compatible, low_memory or incompatible.
+
+    `proof` is null when it was never compared.
+    """
 
     id: str
     name: str
@@ -56,6 +69,7 @@ class ProfileVerdict(msgspec.Struct, frozen=True):
     max_model_len: int
     gpus: list[int]
     notes: list[str]
+    proof: ProfileProof | None
 
 
 class ModelProfiles(msgspec.Struct, frozen=True):

@@ -29,11 +29,25 @@ class Version(msgspec.Struct, frozen=True):
     api: str
 
 
+class ModelProof(msgspec.Struct, frozen=True):
+    """How a converted model compares with its original: figures by name, and the bounds they were held to."""
+
+    passed: bool
+    reference: str
+    samples: int
+    figures: Mapping[str, float]
+    thresholds: Mapping[str, str]
+
+
 class ModelInfo(msgspec.Struct, frozen=True, rename="camel"):
-    """A served model: `name:version`, and where it comes from."""
+    """A served model: `name:version`, and where it comes from, as NIM has it.
+
+    `proof` is Argosy's own, and null when the model was never compared with its original.
+    """
 
     short_name: str
     model_url: str
+    proof: ModelProof | None
 
 
 class LicenseInfo(msgspec.Struct, frozen=True):
@@ -98,7 +112,8 @@ class ManagementRoutes:
                 Metadata(
                     version=self._release,
                     model_info=[
-                        ModelInfo(f"{model.name}:{version(model.spec)}", origin(model.spec)) for model in models
+                        ModelInfo(f"{model.name}:{version(model.spec)}", origin(model.spec), _proof(profile))
+                        for model, profile in zip(models, profiles, strict=True)
                     ],
                     asset_info=[],
                     license_info=self._license_info(models),
@@ -152,6 +167,13 @@ class ManagementRoutes:
         data = content.encode()
         digest = hashlib.sha256(data).hexdigest()
         return LicenseInfo("LICENSE", "LICENSE", digest, len(data), _LICENSE_URL, "file", content)
+
+
+def _proof(profile: Profile) -> ModelProof | None:
+    found = profile.proof
+    if found is None:
+        return None
+    return ModelProof(found.passed, found.reference, found.samples, found.figures, found.thresholds)
 
 
 def _own_license() -> str:

@@ -24,6 +24,7 @@ from argosy.analysis.study import OnProgress, Study
 from argosy.analysis.trial import Trial
 from argosy.app.analysis.plan import Analysis
 from argosy.app.analysis.scratch import scratch_folder
+from argosy.core import disk
 from argosy.core.errors import InvalidSetting, RuntimeFailure
 from argosy.runtime.triton.client import TritonClient
 from argosy.runtime.triton.fence import ServerOptions
@@ -34,6 +35,8 @@ from argosy.store.entries import CONFIG_FILE
 
 _WATCH_SECONDS = 30.0
 """Between two canaries: a canary is a request that the measurement did not send."""
+_EXIT_SECONDS = 2.0
+"""Between TERM and KILL: nobody waits for an answer of a Triton that is only measured."""
 _LOAD_MARGIN = 10.0
 """More than the server itself gives a load, so that its own answer comes first."""
 
@@ -97,6 +100,7 @@ async def bench_of(analysis: Analysis) -> AsyncIterator[TritonBench]:
             parameters=parameters,
             server=ServerOptions(gpu=analysis.gpu),
             watch=WatchOptions(load_deadline=analysis.load_timeout, canary_interval=_WATCH_SECONDS),
+            exit_grace=_EXIT_SECONDS,
         )
 
         def launch() -> Scratch:
@@ -167,12 +171,18 @@ def config_of(analysis: Analysis, trial: Trial) -> str:
 
 
 def write_report(analysis: Analysis, report: Report) -> None:
-    """Write `report.json` and `report.html` into the output folder, in place of earlier ones."""
+    """Write `report.json` and `report.html` into the output folder, in place of earlier ones.
+
+    Raises:
+        StorageFull, ConfigurationError: the folder cannot be written.
+    """
     data = orjson.dumps(report.to_mapping(), option=orjson.OPT_INDENT_2) + b"\n"
-    for name, content in (("report.json", data), ("report.html", render(report).encode())):
-        staged = analysis.options.output / f".{name}"
-        staged.write_bytes(content)
-        staged.replace(analysis.options.output / name)
+    folder = analysis.options.output
+    with disk.writing(folder, "What was measured is kept: make room and write the report again with --resume."):
+        for name, content in (("report.json", data), ("report.html", render(report).encode())):
+            staged = folder / f".{name}"
+            staged.write_bytes(content)
+            staged.replace(folder / name)
 
 
 async def apply_best(analysis: Analysis, report: Report, target: Target | None) -> tuple[Applied, Report]:

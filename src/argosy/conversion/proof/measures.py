@@ -73,6 +73,32 @@ def tensor_figures(candidates: Sequence[Mapping[str, Array]], references: Sequen
     return {"relative_error": worst}
 
 
+def detection_figures(
+    logits: Array, boxes: Array, reference_logits: Array, reference_boxes: Array, objects: NDArray[np.bool_]
+) -> Figures:
+    """Agreement of two detectors whose queries each answer with a class and a box; query by query.
+
+    Args:
+        logits: [queries, classes] of all samples.
+        boxes: [queries, 4]: centre x, centre y, width and height, as shares of the image.
+        reference_logits: as `logits`, of the reference.
+        reference_boxes: as `boxes`, of the reference.
+        objects: [queries]: where the reference sees an object; the boxes of the others mean nothing.
+
+    Returns:
+        `class_agreement`: share of queries with the same best class, that of "nothing here" included. `iou_mean` and
+        `iou_min`: intersection over union of the two boxes of each object (Everingham et al., The PASCAL Visual Object
+        Classes Challenge, 2010, section 4.2).
+    """
+    same = _finite(logits).argmax(axis=1) == _finite(reference_logits).argmax(axis=1)
+    overlaps = _overlap(_corners(_finite(boxes)[objects]), _corners(_finite(reference_boxes)[objects]))
+    return {
+        "class_agreement": float(same.mean()),
+        "iou_mean": float(overlaps.mean()) if len(overlaps) else 1.0,
+        "iou_min": float(overlaps.min()) if len(overlaps) else 1.0,
+    }
+
+
 def language_figures(
     best: Sequence[NDArray[Any]],
     log_likelihood: Sequence[Array],
@@ -125,6 +151,21 @@ def pooled(states: Array, pooling: str) -> NDArray[np.float64]:
 def _common(answer: str, wanted: str) -> int:
     return next((at for at, (one, other) in enumerate(zip(answer, wanted, strict=False)) if one != other),
                 min(len(answer), len(wanted)))  # fmt: skip
+
+
+def _corners(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Left, top, right and bottom of [n, 4] boxes given by centre and size."""
+    half = boxes[:, 2:] / 2
+    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+
+
+def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union, box by box, of two arrays [n, 4] of corners."""
+    sides = np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2])
+    shared = np.maximum(sides, 0.0).prod(axis=1)
+    both = (one[:, 2:] - one[:, :2]).prod(axis=1) + (other[:, 2:] - other[:, :2]).prod(axis=1) - shared
+    result: NDArray[np.float64] = shared / np.maximum(both, np.finfo(np.float64).tiny)
+    return result
 
 
 def _finite(values: Array) -> NDArray[np.float64]:

@@ -58,7 +58,7 @@ def admit(path: Path, task: str, artifacts: Artifacts) -> Admitted:
             architecture is not converted; the message says what to do instead.
     """
     if not path.exists():
-        raise InvalidModelEntry(f"{path} does not exist. To convert a model of a hub, download it first.")
+        raise InvalidModelEntry(f"{path} does not exist. A model of a hub is named org/name or hf://org/name.")
     if path.is_dir():
         return _admit_folder(path, task, artifacts)
     if path.suffix.lower() == ".onnx":

@@ -21,6 +21,7 @@ _CLASSES = {
 _INPUT = "pixel_values"
 _SIDE = 224
 _COARSE = 7
+_SEEN = 0.5
 
 
 def perform(request: Mapping[str, Any], output: Path) -> dict[str, Any]:
@@ -38,7 +39,10 @@ def perform(request: Mapping[str, Any], output: Path) -> dict[str, Any]:
     export_onnx(answering, example, {_INPUT: {0: torch.export.Dim.DYNAMIC}}, fields, network / "model.onnx")
     half = len(images) // 2
     save_arrays(output / "samples.safetensors", {f"{at}.{_INPUT}": image[None] for at, image in enumerate(images)})
-    save_arrays(output / "reference.safetensors", _reference(answering, images, half, fields))
+    reference = _reference(answering, images, half, fields)
+    if Kind(request["kind"]) is Kind.DETECTOR:
+        reference |= _objects(reference, len(model.config.id2label))
+    save_arrays(output / "reference.safetensors", reference)
     return {"reference": reference_name(), "judged": len(images) - half}
 
 
@@ -48,6 +52,22 @@ def _reference(answering: Answering, images: torch.Tensor, half: int, fields: li
     for index in range(half, len(images)):
         for name, value in zip(fields, answering(images[index][None]), strict=True):
             found[f"{index}.{name}"] = value
+    return found
+
+
+def _objects(reference: Mapping[str, torch.Tensor], classes: int) -> dict[str, torch.Tensor]:
+    """Which queries of each sample see an object; all of them where none does, as in a model that never learnt to.
+
+    DETR and its kin have a last class more for "nothing here"; others say so by low scores for every class.
+    """
+    found = {}
+    for name, logits in reference.items():
+        index, _, field = name.partition(".")
+        if field != "logits":
+            continue
+        nothing = logits.shape[-1] > classes
+        seen = logits[0].argmax(dim=-1) < classes if nothing else logits[0].amax(dim=-1).sigmoid() > _SEEN
+        found[f"{index}.objects"] = (seen if seen.any() else torch.ones_like(seen)).to(torch.uint8)
     return found
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from argosy.core.errors import InvalidModelEntry
 from argosy.core.models import ModelSpec, Pooling, Task
-from argosy.engines.openvino.head import Head
+from argosy.engines.encoders.head import Head
 from argosy.engines.openvino.libraries import load
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")

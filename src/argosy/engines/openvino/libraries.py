@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from argosy.core.errors import MissingRequirement
+from argosy.engines import libraries
 
 
 def load(name: str) -> Any:
@@ -14,10 +13,4 @@ def load(name: str) -> Any:
     Raises:
         MissingRequirement: it is not installed, or cannot be loaded on this machine.
     """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = name.partition(".")[0]
-        raise MissingRequirement(
-            f"The engine 'openvino' needs {package} ({error}). Run: pip install {package}"
-        ) from error
+    return libraries.load(name, "The engine 'openvino'")

@@ -1,7 +1,7 @@
 """Language models on CPUs with OpenVINO GenAI: continuous batching, paged KV cache, prefix cache.
 
 Layout. `engine` is what the host holds: it checks and tokenises requests and turns tokens into chunks. The
-pipeline itself lives in a child process, `worker`; the two talk through `channel` in the words of `messages`.
+pipeline itself lives in a child process, `worker`; the two talk in the words of `messages`.
 Constraints are compiled first by another child process, of which `grammar` tells.
 
 Why a child process: `ContinuousBatchingPipeline.step()` keeps Python's global lock for the whole forward pass
@@ -16,10 +16,10 @@ What it can do beside the plain (`features`):
 * Answers held to a JSON schema, a pattern, a grammar or a structural tag. The library (xgrammar 0.1.31 inside) accepts
   any text for one and compiles it within the request's first `step`: everybody waits, and if it does not compile every
   later `step` raises, for all requests. So `text.constraints` refuses what can be seen to be wrong and says the rest in
-  words that the compiler gets right; `grammar.guard` has it compiled apart, and refuses it where that fails, takes more
-  than 2 s or more than the deployment's `grammar_budget_ms`. Should a `step` raise all the same, `worker` fails what is
-  in flight, builds the pipeline anew and goes on. Only a model with a tokenizer of the library's can do this: a GGUF
-  file, or a folder with `openvino_tokenizer.xml`.
+  words that the compiler gets right; `argosy.engines.grammar` has it compiled apart, and refuses it where that fails,
+  takes more than 2 s or more than the deployment's `grammar_budget_ms`. Should a `step` raise all the same, `worker`
+  fails what is in flight, builds the pipeline anew and goes on. Only a model with a tokenizer of the library's can do
+  this: a GGUF file, or a folder with `openvino_tokenizer.xml`.
 * Compiled constraints are never dropped by the library. When they hold too much memory (256 MiB, measured by the guard)
   the pipeline is built anew as soon as nothing runs; until then new requests wait.
 * A schema allows any white space between its parts. More than 128 blanks in a row there end an answer with "length".

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -12,28 +12,29 @@ from argosy.core.errors import (
     ArgosyError,
     EngineError,
     InvalidModelEntry,
-    InvalidRequest,
     UnsupportedParameter,
 )
 from argosy.core.models import GenerateSpec, ModelSpec
-from argosy.core.tensors import Tensor
-from argosy.engines.contract import ConstraintKind, Emit, EngineOptions, GenerationRequest, Sampling
+from argosy.engines.contract import Emit, EngineOptions, GenerationRequest
 from argosy.engines.deployment import Lengths
+from argosy.engines.grammar.guard import GrammarGuard, Limits
+from argosy.engines.grammar.messages import Prepare
 from argosy.engines.openvino_genai import options as pipeline_options
 from argosy.engines.openvino_genai.adapter import read_adapter
 from argosy.engines.openvino_genai.files import OWN_TOKENIZER, find_model, find_tokenizer, require_libraries
-from argosy.engines.openvino_genai.grammar.guard import GrammarGuard, Limits
-from argosy.engines.openvino_genai.grammar.messages import Prepare
-from argosy.engines.openvino_genai.messages import Grammar, Load, Ready, Settings
+from argosy.engines.openvino_genai.messages import Add, Forget, Load, Ready, decode_report
 from argosy.engines.openvino_genai.sampling import resolve
-from argosy.engines.openvino_genai.supervisor import WorkerSupervisor
-from argosy.engines.text.answer import Answer
-from argosy.engines.text.blanks import BlankRun
+from argosy.engines.text.answer import answer_to
+from argosy.engines.text.prompt import prompt_tokens
 from argosy.engines.text.tokenizer import TextTokenizer
+from argosy.engines.workers.constrained import add_once_compiled
+from argosy.engines.workers.link import WorkerProgram
+from argosy.engines.workers.supervisor import WorkerSupervisor
 
+_WORKER = "argosy.engines.openvino_genai.worker"
+_TRIAL = "argosy.engines.openvino_genai.grammar.trial"
 _GUARD_MEMORY = 1 << 30
 """Bytes that compiling constraints may take beside what the compiler needs at rest."""
-_JSON_INSIDE = frozenset({ConstraintKind.JSON_SCHEMA, ConstraintKind.STRUCTURAL_TAG})
 
 
 def create(spec: ModelSpec, options: EngineOptions) -> OpenVINOGenAIEngine:
@@ -59,7 +60,7 @@ class OpenVINOGenAIEngine:
         self._options = options
         self._pipeline_options = pipeline_options.parse(options.parameters)
         self._lengths = Lengths.of(options.parameters)
-        self._supervisor: WorkerSupervisor | None = None
+        self._supervisor: WorkerSupervisor[Ready] | None = None
         self._guard: GrammarGuard | None = None
         self._tokenizer: TextTokenizer | None = None
         self._context_length = generate.context_length
@@ -80,7 +81,8 @@ class OpenVINOGenAIEngine:
         require_libraries()
         model = find_model(self._options.directory / self._spec.model)
         try:
-            self._supervisor = supervisor = WorkerSupervisor(self._spec.name, self._load_order(model))
+            supervisor: WorkerSupervisor[Ready] = WorkerSupervisor(self._spec.name, self._program(model))
+            self._supervisor = supervisor
             supervisor.start()
             # A large vocabulary takes seconds too, so both are built at once.
             tokenizer = find_tokenizer(self._options.directory, self._generate.tokenizer, model)
@@ -114,7 +116,7 @@ class OpenVINOGenAIEngine:
         supervisor, tokenizer = self._supervisor, self._tokenizer
         if supervisor is None or tokenizer is None:
             raise EngineError("The engine is not running.")
-        tokens = _tokens(request, tokenizer)
+        tokens = prompt_tokens(request, tokenizer)
         settings = resolve(
             request.sampling,
             len(tokens),
@@ -122,11 +124,12 @@ class OpenVINOGenAIEngine:
             longest_input=self._lengths.input,
             longest_output=self._lengths.output,
         )
-        answer = self._answer(request.sampling, tokens, tokenizer, emit)
-        prompt = np.asarray(tokens, dtype="<i8").tobytes()
-        if settings.constraint is None or self._known(settings.constraint):
-            return supervisor.add(answer, prompt, settings)
-        return self._add_once_compiled(supervisor, answer, prompt, settings)
+        answer = answer_to(tokens, request.sampling, tokenizer, emit, self._end_tokens)
+        add = partial(Add, tokens=np.asarray(tokens, dtype="<i8").tobytes(), settings=settings)
+        constraint = settings.constraint
+        if constraint is None or (guard := self._grammar_guard()).knows(constraint):
+            return supervisor.add(answer, add)
+        return add_once_compiled(supervisor, guard, constraint, answer, add)
 
     def cancel(self, handle: int) -> None:
         """See `GenerationEngine`. The last chunk comes when slot and cache are free."""
@@ -134,54 +137,18 @@ class OpenVINOGenAIEngine:
         if supervisor is not None:
             supervisor.cancel(handle)
 
-    def _answer(self, sampling: Sampling, prompt: Sequence[int], tokenizer: TextTokenizer, emit: Emit) -> Answer:
-        constraint = sampling.constraint
-        # What a constraint allows may be written with special tokens; hidden, the answer would no longer satisfy it.
-        special = constraint is not None
-        blanks = None
-        if constraint is not None and constraint.kind in _JSON_INSIDE:
-            blanks = BlankRun(strings=constraint.kind is ConstraintKind.JSON_SCHEMA)
-        return Answer(
-            emit,
-            tokenizer.stream(prompt, special=special),
-            len(prompt),
-            end_tokens=() if sampling.ignore_eos else self._end_tokens,
-            stops=sampling.stop,
-            include_stop=sampling.include_stop,
-            token_bytes=partial(tokenizer.token_bytes, special=special) if sampling.logprobs else None,
-            blanks=blanks,
-        )
-
-    def _known(self, grammar: Grammar) -> bool:
-        """Whether the pipeline may have a constraint at once."""
+    def _grammar_guard(self) -> GrammarGuard:
+        """Who looks at constraints first."""
         if self._guard is None:
             raise UnsupportedParameter(
                 f"Model {self._spec.name!r} has no {OWN_TOKENIZER} beside its network, without which its answers "
                 "cannot be held to a constraint. Leave it out.",
                 param="constraint",
             )
-        return self._guard.knows(grammar)
+        return self._guard
 
-    def _add_once_compiled(
-        self, supervisor: WorkerSupervisor, answer: Answer, prompt: bytes, settings: Settings
-    ) -> int:
-        guard, grammar = self._guard, settings.constraint
-        if guard is None or grammar is None:
-            raise EngineError("The engine is not running.")
-        handle = supervisor.hold(answer)
-
-        def told(refusal: ArgosyError | None) -> None:
-            if refusal is None:
-                supervisor.release(handle, prompt, settings)
-            else:
-                supervisor.refuse(handle, refusal)
-
-        try:
-            guard.ask(grammar, partial(supervisor.holds, handle), told)
-        except ArgosyError:
-            supervisor.drop(handle)
-            raise
-        return handle
+    def _program(self, model: Path) -> WorkerProgram:
+        return WorkerProgram("OpenVINO GenAI", _WORKER, self._load_order(model), str(model), decode_report)
 
     def _load_order(self, model: Path) -> Load:
         options = self._pipeline_options
@@ -209,32 +176,11 @@ class OpenVINOGenAIEngine:
         longest = 0 if options.dynamic_split_fuse else self._generate.context_length
         return max(options.max_num_batched_tokens, longest)
 
-    def _adopt(self, ready: Ready, model: Path, supervisor: WorkerSupervisor) -> None:
+    def _adopt(self, ready: Ready, model: Path, supervisor: WorkerSupervisor[Ready]) -> None:
         # A generation that the whole cache cannot hold would never end.
         self._context_length = min(self._generate.context_length, ready.cache_tokens)
         self._end_tokens = frozenset(ready.eos_token_ids)
         if ready.constraints:
             prepare = Prepare(str(model), ready.eos_token_ids, _GUARD_MEMORY)
             limits = Limits(budget_ms=self._pipeline_options.grammar_budget_ms)
-            self._guard = GrammarGuard(prepare, limits, supervisor.forget)
-
-
-def _tokens(request: GenerationRequest, tokenizer: TextTokenizer) -> Sequence[int]:
-    if not isinstance(request.prompt, str):
-        return _checked(request.prompt, tokenizer.size)
-    if not request.prompt:
-        # Also where the tokenizer would frame it with a start token.
-        raise InvalidRequest("The prompt is empty; send at least one character.", param="prompt")
-    try:
-        return tokenizer.encode(request.prompt, add_special_tokens=request.sampling.add_special_tokens)
-    except UnicodeEncodeError:
-        raise InvalidRequest("The prompt has lone surrogates and is no UTF-8; remove them.", param="prompt") from None
-
-
-def _checked(tokens: Tensor, size: int) -> Sequence[int]:
-    if tokens.ndim != 1 or tokens.dtype.kind not in "iu":
-        raise InvalidRequest("Token ids must be one row of whole numbers.", param="prompt")
-    if tokens.size and not (tokens.min() >= 0 and tokens.max() < size):
-        raise InvalidRequest(f"A token id is outside the vocabulary; ids are 0 to {size - 1}.", param="prompt")
-    ids: list[int] = tokens.tolist()
-    return ids
+            self._guard = GrammarGuard(_TRIAL, prepare, limits, partial(supervisor.tell, Forget()))

@@ -1,8 +1,11 @@
-"""What the engine and its worker say to each other. MessagePack, one message a frame."""
+"""What this engine and its worker say to each other beside the words of `argosy.engines.workers.messages`."""
 
 from __future__ import annotations
 
 import msgspec
+
+from argosy.engines.grammar.messages import Grammar
+from argosy.engines.workers.messages import Cancel, LoadFailed, Step
 
 
 class Load(msgspec.Struct, tag=True, frozen=True):
@@ -32,13 +35,6 @@ class Load(msgspec.Struct, tag=True, frozen=True):
     eos_token_ids: tuple[int, ...]
     adapter: str = ""
     adapter_scale: float = 1.0
-
-
-class Grammar(msgspec.Struct, frozen=True):
-    """A constraint that compiles; `kind` is that of `ConstraintKind`."""
-
-    kind: str
-    text: str
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -80,12 +76,6 @@ class Add(msgspec.Struct, tag=True, frozen=True):
     settings: Settings
 
 
-class Cancel(msgspec.Struct, tag=True, frozen=True):
-    """End a generation early; one that is over is ignored."""
-
-    handle: int
-
-
 class Forget(msgspec.Struct, tag=True, frozen=True):
     """Build the pipeline anew as soon as nothing runs: only so does it let go of the constraints it has compiled."""
 
@@ -106,43 +96,8 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
     constraints: bool
 
 
-class LoadFailed(msgspec.Struct, tag=True, frozen=True):
-    """The model cannot be loaded."""
-
-    reason: str
-
-
-class Finish(msgspec.Struct, frozen=True, array_like=True):
-    """A generation is over and its slot and cache are free.
-
-    Attributes:
-        reason: "stop", "length", "cancelled", or one of the failures "cache_full", "refused" and "fault".
-    """
-
-    handle: int
-    reason: str
-
-
-class Step(msgspec.Struct, tag=True, frozen=True):
-    """What one forward pass brought.
-
-    Attributes:
-        tokens: new tokens by handle.
-        finished: generations that ended; their last tokens are in `tokens`.
-        kv_cache_usage: 0 to 1.
-        logprobs: of the new tokens, by handle, where they are wanted.
-    """
-
-    tokens: dict[int, list[int]]
-    finished: list[Finish]
-    running: int
-    kv_cache_usage: float
-    logprobs: dict[int, list[float]] = {}
-
-
 Command = Load | Add | Cancel | Forget
 Report = Ready | LoadFailed | Step
 
-encode = msgspec.msgpack.Encoder().encode
 decode_command = msgspec.msgpack.Decoder(Command).decode
 decode_report = msgspec.msgpack.Decoder(Report).decode

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
-from argosy.core.errors import InvalidModelEntry
 from argosy.engines.deployment import DeploymentOption
+from argosy.engines.parameters import one_of, positive, read, read_given, switch
 
 _CHUNKED_PREFILL = DeploymentOption.CHUNKED_PREFILL
 """Other engines' name for `dynamic_split_fuse`; it wins."""
 _KV_PRECISIONS = ("u8", "i8", "bf16", "f16", "f32")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +46,21 @@ def parse(parameters: Mapping[str, str]) -> PipelineOptions:
     Raises:
         InvalidModelEntry: a value cannot be used; the message names the parameter.
     """
-    readers: dict[str, Callable[[str], int | bool | str]] = {
-        "kv_cache_gib": _positive,
-        "max_num_seqs": _positive,
-        "max_num_batched_tokens": _positive,
-        "dynamic_split_fuse": _switch,
-        "enable_prefix_caching": _switch,
-        "kv_cache_precision": _kv_precision,
-        "start_timeout_s": _positive,
-        "grammar_budget_ms": _positive,
+    readers: dict[str, Callable[[str], object]] = {
+        "kv_cache_gib": positive,
+        "max_num_seqs": positive,
+        "max_num_batched_tokens": positive,
+        "dynamic_split_fuse": switch,
+        "enable_prefix_caching": switch,
+        "kv_cache_precision": one_of(_KV_PRECISIONS),
+        "start_timeout_s": positive,
+        "grammar_budget_ms": positive,
     }
     given = {**parameters}
     if _CHUNKED_PREFILL in given:
-        given["dynamic_split_fuse"] = _read(_CHUNKED_PREFILL, given[_CHUNKED_PREFILL], _switch_text)
-    values = {key: _read(key, given[key], read) for key, read in readers.items() if key in given}
-    options = PipelineOptions(**values)  # type: ignore[arg-type]  # each reader gives its field's type
+        read(_CHUNKED_PREFILL, given[_CHUNKED_PREFILL], switch)
+        given["dynamic_split_fuse"] = given[_CHUNKED_PREFILL]
+    options = PipelineOptions(**read_given(given, readers))  # type: ignore[arg-type]  # each reader gives its field's type
     return _with_a_token_for_each(options, answers_given="max_num_seqs" in given)
 
 
@@ -74,33 +72,3 @@ def _with_a_token_for_each(options: PipelineOptions, *, answers_given: bool) -> 
     if answers_given:
         return replace(options, max_num_batched_tokens=answers)
     return replace(options, max_num_seqs=tokens)
-
-
-def _read(key: str, text: str, read: Callable[[str], T]) -> T:
-    try:
-        return read(text)
-    except ValueError as error:
-        raise InvalidModelEntry(f"Parameter {key!r} of the model's config.pbtxt is {text!r}; {error}.") from None
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError("write a whole number of at least 1")
-    return int(text)
-
-
-def _switch(text: str) -> bool:
-    if text not in {"true", "false"}:
-        raise ValueError("write 'true' or 'false'")
-    return text == "true"
-
-
-def _switch_text(text: str) -> str:
-    _switch(text)
-    return text
-
-
-def _kv_precision(text: str) -> str:
-    if text not in _KV_PRECISIONS:
-        raise ValueError(f"write one of {', '.join(_KV_PRECISIONS)}")
-    return text

@@ -14,8 +14,9 @@ import openvino
 import openvino_genai as genai
 
 from argosy.engines.contract import ConstraintKind
+from argosy.engines.grammar.messages import Grammar
 from argosy.engines.openvino_genai.library import LIBRARY_ERRORS, last_line, structured_output
-from argosy.engines.openvino_genai.messages import Add, Grammar, Load, Settings
+from argosy.engines.openvino_genai.messages import Add, Load, Settings
 
 _logger = logging.getLogger(__name__)
 

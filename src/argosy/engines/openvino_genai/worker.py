@@ -18,10 +18,12 @@ from functools import partial
 
 import openvino_genai as genai
 
-from argosy.engines.openvino_genai import child, messages, pipeline
-from argosy.engines.openvino_genai.channel import Channel
+from argosy.engines.children import child
+from argosy.engines.children.channel import Channel
+from argosy.engines.openvino_genai import messages, pipeline
 from argosy.engines.openvino_genai.library import LIBRARY_ERRORS, last_line
-from argosy.engines.openvino_genai.messages import Add, Cancel, Finish, Forget, Load, LoadFailed, Ready, Report, Step
+from argosy.engines.openvino_genai.messages import Add, Forget, Load, Ready, Report
+from argosy.engines.workers.messages import Cancel, Finish, LoadFailed, Step, encode
 
 _logger = logging.getLogger(__name__)
 _QUIET = 0.002
@@ -159,7 +161,7 @@ class Worker:
         return self._loaded.pipeline.get_metrics().cache_usage / 100 if self._running else 0.0
 
     def _report(self, report: Report) -> None:
-        self._channel.send(messages.encode(report))
+        self._channel.send(encode(report))
 
 
 def _read(generation: genai.GenerationHandle, *, logprobs: bool) -> tuple[list[int], list[float], str]:
@@ -203,7 +205,7 @@ def _serve(channel: Channel, order: Load) -> None:
     try:
         worker = Worker(channel, partial(pipeline.load, order), order.max_num_seqs)
     except LIBRARY_ERRORS as error:
-        channel.send(messages.encode(LoadFailed(last_line(error))))
+        channel.send(encode(LoadFailed(last_line(error))))
         raise EOFError("There is nothing to serve.") from error
     worker.run()
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from itertools import chain, repeat
 
 from argosy.core.errors import ArgosyError
-from argosy.engines.contract import Chunk, Emit
+from argosy.engines.contract import Chunk, ConstraintKind, Emit, Sampling, TokenLogprob
 from argosy.engines.text.blanks import BlankRun
 from argosy.engines.text.detokenizer import TextStream
-from argosy.engines.text.logprobs import LogprobQueue
+from argosy.engines.text.logprobs import LEAST, LogprobQueue
 from argosy.engines.text.stop import StopMatcher
+from argosy.engines.text.tokenizer import TextTokenizer
+
+_JSON_INSIDE = frozenset({ConstraintKind.JSON_SCHEMA, ConstraintKind.STRUCTURAL_TAG})
+
+Likeliest = Sequence[tuple[int, float]]
+"""Tokens with their log-probabilities, likeliest first."""
 
 
 class Answer:
@@ -61,7 +68,13 @@ class Answer:
         self._logprobs = None if token_bytes is None else LogprobQueue()
         self._blanks = blanks
 
-    def take(self, tokens: Sequence[int], reason: str | None = None, logprobs: Sequence[float] = ()) -> bool:
+    def take(
+        self,
+        tokens: Sequence[int],
+        reason: str | None = None,
+        logprobs: Sequence[float] = (),
+        tops: Sequence[Likeliest] = (),
+    ) -> bool:
         """Emit the text that new tokens complete; with `reason`, the last tokens of the answer and why it ended.
 
         Tokens after a complete stop text are neither used nor counted.
@@ -70,19 +83,21 @@ class Answer:
             tokens: new ones.
             reason: None while the answer goes on.
             logprobs: of the tokens, in order, where they are wanted.
+            tops: the likeliest tokens at the place of each, where they are wanted.
 
         Returns:
             Whether the answer is over: `reason` was given, a stop text is complete, or it ran off into white space.
         """
         new = ""
         last = len(tokens)
-        for position, (token, logprob) in enumerate(zip(tokens, chain(logprobs, repeat(0.0)), strict=False), start=1):
+        told = zip(tokens, chain(logprobs, repeat(0.0)), chain(tops, repeat(())), strict=False)
+        for position, (token, logprob, top) in enumerate(told, start=1):
             self._num_output_tokens += 1
             if reason == "stop" and position == last and token in self._end_tokens:
                 break
             text = self._text.push(token)
             if self._logprobs is not None and self._token_bytes is not None:
-                self._logprobs.add(self._token_bytes(token), logprob, text)
+                self._logprobs.add(self._token_bytes(token), logprob, text, self._likeliest(top))
             shown, matched = self._shown(text)
             new += shown
             if matched:
@@ -116,8 +131,43 @@ class Answer:
         logprobs = self._logprobs.show(text) + (self._logprobs.rest() if rest else ())
         return Chunk(text, reason, self._num_input_tokens, self._num_output_tokens, None, logprobs)
 
+    def _likeliest(self, top: Likeliest) -> tuple[TokenLogprob, ...]:
+        if self._token_bytes is None:
+            return ()
+        return tuple(TokenLogprob(self._token_bytes(token), max(LEAST, logprob)) for token, logprob in top)
+
     def _shown(self, text: str) -> tuple[str, bool]:
         """What of `text` is certain to be in the answer, and whether a stop text is complete."""
         if self._matcher is None or not text:
             return text, False
         return self._matcher.push(text), self._matcher.matched
+
+
+def answer_to(
+    prompt: Sequence[int], sampling: Sampling, tokenizer: TextTokenizer, emit: Emit, end_tokens: Collection[int]
+) -> Answer:
+    """A fresh answer to a prompt, as its sampling asks for it.
+
+    Args:
+        prompt: its tokens.
+        sampling: as the caller gave it.
+        tokenizer: of the model.
+        emit: gets the chunks.
+        end_tokens: tokens that end an answer, unless the sampling ignores them.
+    """
+    constraint = sampling.constraint
+    # What a constraint allows may be written with special tokens; hidden, the answer would no longer satisfy it.
+    special = constraint is not None
+    blanks = None
+    if constraint is not None and constraint.kind in _JSON_INSIDE:
+        blanks = BlankRun(strings=constraint.kind is ConstraintKind.JSON_SCHEMA)
+    return Answer(
+        emit,
+        tokenizer.stream(prompt, special=special),
+        len(prompt),
+        end_tokens=() if sampling.ignore_eos else end_tokens,
+        stops=sampling.stop,
+        include_stop=sampling.include_stop,
+        token_bytes=partial(tokenizer.token_bytes, special=special) if sampling.logprobs else None,
+        blanks=blanks,
+    )

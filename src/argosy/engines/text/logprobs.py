@@ -24,9 +24,9 @@ class LogprobQueue:
         self._decoded = 0
         self._shown = 0
 
-    def add(self, token: bytes, logprob: float, text: str) -> None:
-        """Take a token, and the text that the detokeniser gave for it."""
-        self._waiting.append((self._decoded, TokenLogprob(token, max(LEAST, logprob))))
+    def add(self, token: bytes, logprob: float, text: str, top: tuple[TokenLogprob, ...] = ()) -> None:
+        """Take a token, the text that the detokeniser gave for it, and the likeliest tokens at its place."""
+        self._waiting.append((self._decoded, TokenLogprob(token, max(LEAST, logprob), top)))
         self._decoded += len(text)
 
     def show(self, text: str) -> tuple[TokenLogprob, ...]:

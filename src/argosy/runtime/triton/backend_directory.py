@@ -1,4 +1,4 @@
-"""Prepare the private `--backend-directory`: Triton's python backend and one shim for each engine.
+"""Prepare the private `--backend-directory`: Triton's python backend, one shim for each engine, the image's backends.
 
 Source: Triton python_backend README, "Python-based backends": a folder named like the backend that holds a
 `model.py` is run by the python backend, which must be in the folder `python` beside it.
@@ -19,7 +19,7 @@ SHIM = "model.py"
 
 
 def prepare_backends(directory: Path, installation: TritonInstallation) -> Path:
-    """Write `python/` and `argosy_<engine>/` below `directory`, replacing what was there.
+    """Write `python/`, `argosy_<engine>/` and links to the installation's own backends, in place of what was there.
 
     Raises:
         MissingRequirement: programs cannot be run from that file system.
@@ -36,6 +36,10 @@ def prepare_backends(directory: Path, installation: TritonInstallation) -> Path:
         backend = directory / f"argosy_{name}"
         backend.mkdir(mode=0o700)
         (backend / SHIM).write_text(shim, encoding="utf-8")
+    for name, folder in installation.native.items():
+        # Whole folders may be links, which spares copies of gigabytes: Triton compares the real place of a library with
+        # that of its folder, and libraries look for their neighbours at their real place.
+        (directory / name).symlink_to(folder.resolve(), target_is_directory=True)
     return directory
 
 

@@ -240,7 +240,7 @@ class Generation:
                 if process.pid not in replaced:
                     process.kill()
             await asyncio.wait([load], timeout=_SURVEY_INTERVAL)
-        reason = f"did not load within {self._options.load_deadline:g} s"
+        reason = f"did not load within {self._options.load_deadline:g} s (--load-timeout)"
         if not load.done():
             self.condemn(Fault(f"{name} {reason}", name, hung_load=True))
         raise ModelLoadFailed(reason)
@@ -274,6 +274,9 @@ class Generation:
 
     def _processes(self, name: str) -> list[Member]:
         return [member for member in self.server.survey() if member.model == name]
+
+    def _server_process(self) -> tuple[Member, ...]:
+        return tuple(member for member in self.server.survey() if member.pid == self.server.pid)
 
     def _pids(self, name: str) -> frozenset[int]:
         return frozenset(process.pid for process in self._processes(name))
@@ -330,11 +333,13 @@ class Generation:
         name, pulse = model.entry.name, model.pulse
         if pulse.moved(progress):
             return
-        before = busy_ticks(model.processes)
+        # Triton itself runs the models of its own backends.
+        processes = model.processes or self._server_process()
+        before = busy_ticks(processes)
         if await self._answers(model, self._options.canary_timeout):
             pulse.beats()
             return
-        condemned = pulse.silent(busy_ticks(model.processes) - before, self._clock())
+        condemned = pulse.silent(busy_ticks(processes) - before, self._clock())
         if pulse.misses:
             logger.warning("%s missed canary %d of %d", name, pulse.misses, self._options.misses)
         if condemned:

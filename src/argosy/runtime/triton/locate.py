@@ -8,10 +8,12 @@ import os
 import re
 import sys
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from argosy.core.errors import MissingRequirement
+from argosy.engines.native import NATIVE
 
 _SERVER_LIBRARIES = "nvidia_pytriton.libs"
 _PYTHON_LIBRARY = re.compile(rb"libpython3[\w.-]*\.so[\w.]*")
@@ -80,6 +82,7 @@ class TritonInstallation:
         python: program whose directory is put first in `PATH`.
         source: `wheel` or `binary`.
         version: what the installation says of itself, empty when only the running server knows.
+        native: folders of the backends of its own that `argosy.engines.native` knows, by name.
     """
 
     binary: Path
@@ -91,6 +94,7 @@ class TritonInstallation:
     python: Path
     source: str
     version: str = ""
+    native: Mapping[str, Path] = field(default_factory=dict)
 
     def environment(self, base: dict[str, str]) -> dict[str, str]:
         """`base` with what the server needs to find its libraries and its models' packages."""
@@ -142,6 +146,7 @@ def locate(options: LocateOptions | None = None, python: PythonHost | None = Non
         python=python.executable,
         source=layout.source,
         version=_version(layout),
+        native=_native(layout.backend_directory.parent),
     )
 
 
@@ -221,6 +226,15 @@ def _from_binary(binary: Path, python: PythonHost) -> _Layout:
         source="binary",
         version_file=root / "TRITON_VERSION",
     )
+
+
+def _native(backends: Path) -> dict[str, Path]:
+    """The folders of Triton's own backends in its backend directory."""
+    return {
+        engine.name: backends / engine.name
+        for engine in NATIVE.values()
+        if (backends / engine.name / engine.library).is_file()
+    }
 
 
 def _program(path: Path, remedy: str) -> Path:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from argosy.runtime.triton.native_models import host_parameters
 from argosy.runtime.triton.overrides import ConfigOverrides, override
 from argosy.store.entries import CONFIG_FILE, ModelEntry
 
@@ -54,10 +56,12 @@ def render_model(
             (model / file.name).symlink_to(file.resolve())
     for version in entry.versions:
         (model / str(version)).symlink_to((entry.directory / str(version)).resolve(), target_is_directory=True)
-    text = override((entry.directory / CONFIG_FILE).read_text(encoding="utf-8"), overriding(entry))
+    wanted = overriding(entry)
+    wanted = replace(wanted, parameters=host_parameters(entry, wanted.parameters))
+    text = override((entry.directory / CONFIG_FILE).read_text(encoding="utf-8"), wanted)
     # Written last and renamed: Triton takes a folder for a model when it sees the config.
     staged = model / f".{CONFIG_FILE}"
-    staged.write_text(complete_config(text, parameters), encoding="utf-8")
+    staged.write_text(complete_config(text, host_parameters(entry, parameters)), encoding="utf-8")
     staged.rename(model / CONFIG_FILE)
     return model
 

@@ -26,6 +26,7 @@ from argosy.runtime.triton.fence import Fence, ServerOptions, command
 from argosy.runtime.triton.generation import Fault, Generation, WatchOptions
 from argosy.runtime.triton.group import Record
 from argosy.runtime.triton.locate import TritonInstallation
+from argosy.runtime.triton.native_models import obstacle
 from argosy.runtime.triton.process import TritonProcess, adopt_orphans
 from argosy.runtime.triton.repository import Overriding, no_overrides, remove_model, render_model, render_repository
 from argosy.runtime.triton.restart import GiveUp, Quarantine, RestartOptions, RestartPolicy
@@ -140,6 +141,7 @@ class TritonSupervisor:
         self._run_directory.acquire()
         try:
             self._prepare()
+            self._refuse_what_cannot_run()
             self._settled = asyncio.get_running_loop().create_future()
             self._task = asyncio.create_task(self._supervise(), name="triton supervisor")
             self._task.add_done_callback(self._supervision_ended)
@@ -193,6 +195,8 @@ class TritonSupervisor:
         async with self._control:
             generation = self._running()
             name, old = entry.name, self._wanted.get(entry.name)
+            if reason := self._obstacle(entry):
+                return ModelStatus(name, ModelState.FAILED, reason)
             self._wanted[name] = entry
             self._given_up.pop(name, None)
             self._render(entry)
@@ -219,6 +223,14 @@ class TritonSupervisor:
             if self._generation is not None:
                 await self._generation.unload(name)
             remove_model(self._run_directory.repository, name)
+
+    def _refuse_what_cannot_run(self) -> None:
+        for entry in self._wanted.values():
+            if reason := self._obstacle(entry):
+                self._give_up_on(entry.name, reason)
+
+    def _obstacle(self, entry: ModelEntry) -> str:
+        return obstacle(entry, self._installation, completes=self._options.server.complete_configs)
 
     def _render(self, entry: ModelEntry) -> None:
         render_model(self._run_directory.repository, entry, self._options.parameters, self._options.overriding)

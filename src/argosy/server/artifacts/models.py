@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from argosy.core.errors import CorruptModel, InvalidModelEntry, NotCached
+from argosy.core.errors import CacheNotWritable, CorruptModel, InvalidModelEntry, NotCached
 from argosy.core.models import ModelSpec, check_name
 from argosy.server.artifacts import integrity, staging
-from argosy.server.artifacts.adopt import plan
+from argosy.server.artifacts.adopt import choice_for, plan
 from argosy.server.artifacts.archives.unpack import is_archive
 from argosy.server.artifacts.cache.digests import sha256_of
 from argosy.server.artifacts.cache.layout import Layout, writing
@@ -21,9 +21,11 @@ from argosy.server.artifacts.cache.snapshot import snapshot
 from argosy.server.artifacts.fetch.fetch import Fetcher, FetchOptions
 from argosy.server.artifacts.fetch.progress import Event, Listener, Step, quiet
 from argosy.server.artifacts.fingerprint import REVISION, fingerprint
+from argosy.server.artifacts.kinds.chosen_profile import Choose, Substitute
 from argosy.server.artifacts.naming import default_name
 from argosy.server.artifacts.plan import Plan
 from argosy.server.artifacts.reference import HubReference, Reference
+from argosy.server.artifacts.variants import Variant, stores
 from argosy.store.entries import ModelEntry, list_entries
 
 
@@ -51,9 +53,23 @@ class SourceModels:
         cache: may be read-only when everything asked for is in it.
         options: how sources are fetched.
         listener: told of the progress.
+        choose: chooses how a checkpoint runs; None refuses checkpoints.
+        substitute: see `adopt`.
+
+    Attributes:
+        choose, substitute: as given.
     """
 
-    def __init__(self, cache: Path, options: FetchOptions, listener: Listener = quiet) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        options: FetchOptions,
+        listener: Listener = quiet,
+        choose: Choose | None = None,
+        substitute: Substitute | None = None,
+    ) -> None:
+        self.choose = choose
+        self.substitute = substitute
         self._layout = Layout(cache)
         self._fetcher = Fetcher(cache, options, listener)
         self._listener = listener
@@ -85,10 +101,22 @@ class SourceModels:
     def folder(self, reference: Reference, *, refresh: bool = False) -> Path:
         """The source's files as a folder (or the one model file) of links, for whoever converts it.
 
+        Of a repository that has a network as well as weights these are the weights.
+
         Raises:
             ConfigurationError: as `Fetcher.fetch`.
         """
-        return self.fetch(reference, refresh=refresh).model
+        if not isinstance(reference, HubReference) or reference.file:
+            return self.fetch(reference, refresh=refresh).model
+        known = read_manifest(self._layout, str(reference))
+        if known is not None and known.weights_only and not refresh:
+            return self.fetch(reference).model
+        try:
+            return self.fetch(replace(reference, weights=True), refresh=refresh).model
+        except NotCached:
+            if known is None:
+                raise
+            return self.fetch(reference).model
 
     def export(self, reference: Reference, store: Path, name: str | None = None) -> ModelEntry:
         """The source as an entry of a model store of the user's, without a link into the cache.
@@ -98,7 +126,7 @@ class SourceModels:
             ConfigurationError: as `entry`.
         """
         fetched = self.fetch(reference)
-        return staging.export(store, self._plan(fetched, _checked(name or reference.name)))
+        return staging.export(store, self._planned(fetched, _checked(name or reference.name)))
 
     def planned(self, reference: Reference, name: str | None = None) -> ModelSpec:
         """What the entry of a source will say of it; the source is fetched, no entry is made.
@@ -106,7 +134,7 @@ class SourceModels:
         Raises:
             ConfigurationError: as `entry`.
         """
-        return self._plan(self.fetch(reference), _checked(name or reference.name)).spec
+        return self._planned(self.fetch(reference), _checked(name or reference.name)).spec
 
     def fetch(self, reference: Reference, *, refresh: bool = False) -> Fetched:
         """The source, in the cache.
@@ -132,8 +160,9 @@ class SourceModels:
         bad = [file.path for file in known.files if sha256_of(self._layout.blob(file.sha256)) != file.sha256]
         if bad:
             raise CorruptModel(f"{', '.join(bad)} of {reference} changed in the cache; run: argosy pull {reference}")
-        for entry in list_entries(staging.store_of(self._layout.place(known.identity))):
-            integrity.check(entry, full=True)
+        for store in stores(self._layout.place(known.identity)):
+            for entry in list_entries(store):
+                integrity.check(entry, full=True)
         return known
 
     def _unpacked(self, path: Path) -> Fetched:
@@ -155,27 +184,43 @@ class SourceModels:
 
         Raises:
             InvalidModelEntry: it cannot be served, or its files were changed on disk.
-            ConfigurationError: the cache cannot be written.
+            CacheNotWritable: the cache cannot be written.
         """
-        place, mark = self._layout.place(fetched.manifest.identity), _mark(fetched.manifest)
-        known = staging.reusable(place, _checked(name), mark)
+        variant = self._variant(fetched, _checked(name))
+        known = variant.reusable()
         if known is not None and (not refresh or _is_sound(known)):
             if refresh:
-                staging.tidy(place, self._layout.root)
+                staging.tidy(variant.place, self._layout.root)
             else:
                 integrity.check(known.directory)
             return known
         self._listener(Event(Step.BUILD, fetched.source))
-        return staging.build(place, self._plan(fetched, name), root=self._layout.root)
+        planned = self._plan(fetched, variant)
+        try:
+            return staging.build(variant.place, planned, root=self._layout.root)
+        except CacheNotWritable as error:
+            if refresh:
+                raise
+            other = variant.instead(error, self.substitute)
+            integrity.check(other.directory)
+            return other
 
-    def _plan(self, fetched: Fetched, name: str) -> Plan:
+    def _variant(self, fetched: Fetched, name: str) -> Variant:
         manifest = fetched.manifest
-        if manifest.weights_only:
+        chosen = choice_for(fetched.model, name, self.choose)
+        return Variant(self._layout.place(manifest.identity), name, _content(manifest), chosen)
+
+    def _planned(self, fetched: Fetched, name: str) -> Plan:
+        return self._plan(fetched, self._variant(fetched, name))
+
+    def _plan(self, fetched: Fetched, variant: Variant) -> Plan:
+        manifest, name, chosen = fetched.manifest, variant.name, variant.chosen
+        if manifest.weights_only and chosen is None:
             raise InvalidModelEntry(
                 f"{fetched.source} holds weights without a network. Convert it once and serve the result; run: "
                 f"{convert_command(fetched, name)}"
             )
-        planned = plan(fetched.model, name, _origin(fetched))
+        planned = plan(fetched.model, name, _origin(fetched, variant), chosen)
         hashes = {entry.path: entry.sha256 for entry in manifest.files}
         folder = self._layout.snapshots / manifest.identity[:16]
         known = {
@@ -203,10 +248,10 @@ def _file(reference: Reference) -> str:
     return "" if is_archive(reference.file) else reference.file
 
 
-def _origin(fetched: Fetched) -> Mapping[str, Any]:
+def _origin(fetched: Fetched, variant: Variant) -> Mapping[str, Any]:
     """What `argosy.yaml` says of the source; `argosy.server.catalog.origin` reads `kind`, `id` and `version`."""
     manifest = fetched.manifest
-    origin = {"fetched": fetched.source, "fingerprint": _mark(manifest), "sha256": manifest.identity}
+    origin = {"fetched": fetched.source, **variant.origin, "sha256": manifest.identity}
     if fetched.source.startswith("hf://"):
         repository = "/".join(fetched.source[5:].split("/")[:2]).partition("@")[0]
         return {"kind": "huggingface", "id": repository, "version": manifest.version, **origin}
@@ -215,7 +260,7 @@ def _origin(fetched: Fetched) -> Mapping[str, Any]:
     return {"kind": "web", "id": fetched.source.partition("#")[0].partition("?")[0], **origin}
 
 
-def _mark(manifest: Manifest) -> str:
+def _content(manifest: Manifest) -> str:
     return f"sha256:{hashlib.sha256(f'{REVISION} {manifest.identity}'.encode()).hexdigest()}"
 
 

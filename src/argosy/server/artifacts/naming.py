@@ -13,7 +13,7 @@ _SAYS_NOTHING = re.compile(
     r"(openvino_)?model([_-](quantized|optimized|fp16|int8|q8|bf16))?|onnx|openvino|ir|"
     r"(model|saved)[._-]?(savedmodel|model)|export(ed)?|\d+|snapshots|\.*"
 )
-_SUFFIXES = (".gguf", ".onnx", ".xml")
+_SUFFIXES = (".gguf", ".onnx", ".xml", ".plan", ".engine")
 
 
 def default_name(path: Path) -> str:

@@ -30,15 +30,19 @@ class HubReference:
         repository: `org/name`.
         revision: branch, tag or commit.
         file: path in the repository; empty when the whole repository is meant.
+        weights: whether safetensors are wanted where the repository also has a network, to convert them. No form
+            that a user writes says so; the cache keeps the two apart.
     """
 
     repository: str
     revision: str = DEFAULT_REVISION
     file: str = ""
+    weights: bool = False
 
     def __str__(self) -> str:
         revision = "" if self.revision == DEFAULT_REVISION else f"@{self.revision}"
-        return f"hf://{self.repository}{revision}{f'/{self.file}' if self.file else ''}"
+        wanted = f"/{self.file}" if self.file else "#weights" if self.weights else ""
+        return f"hf://{self.repository}{revision}{wanted}"
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from argosy.core.errors import InvalidModelEntry
+from argosy.server.artifacts.readers.architectures import architectures
 from argosy.server.artifacts.source import Source
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".npz", ".joblib")
@@ -15,8 +16,6 @@ _OTHER_FORMATS = {
     ".keras": "tf2onnx",
     ".h5": "tf2onnx",
     ".tflite": "tf2onnx",
-    ".plan": "the original model",
-    ".engine": "the original model",
 }
 REMOTE_CODE = (
     "modeling_*.py",
@@ -76,7 +75,9 @@ def refuse_file(path: Path) -> InvalidModelEntry:
         return InvalidModelEntry(
             f"{path} is not a format that runs here. Convert it to ONNX ({_OTHER_FORMATS[suffix]})."
         )
-    return InvalidModelEntry(f"{path} is not a model file that runs here; known are .onnx, .xml (OpenVINO) and .gguf.")
+    return InvalidModelEntry(
+        f"{path} is not a model file that runs here; known are .onnx, .xml (OpenVINO), .gguf and .plan (TensorRT)."
+    )
 
 
 def refuse_folder(source: Source) -> InvalidModelEntry:
@@ -105,8 +106,7 @@ def refuse_folder(source: Source) -> InvalidModelEntry:
 
 
 def _export(root: Path, source: Source | None = None) -> str:
-    architectures = (source or Source(root)).json("config.json").get("architectures") or []
-    names = " ".join(map(str, architectures)) if isinstance(architectures, list) else ""
+    names = " ".join(architectures((source or Source(root)).json("config.json")))
     target = f"{root.name or 'model'}-openvino"
     if "ForCausalLM" in names:
         task = "text-generation-with-past --weight-format int8"

@@ -51,7 +51,8 @@ def resolve(
         arguments: none means everything in the stores.
         stores: folders of entries.
         cache: where entries of paths are made.
-        sources: fetches what is not here; None takes what the cache has and opens no connection.
+        sources: fetches what is not here, and knows how checkpoints are to run; None takes what the cache has, opens no
+            connection and refuses checkpoints.
 
     Raises:
         ConfigurationError: an unknown name, a name twice, or no model at all.
@@ -103,7 +104,7 @@ def _one(argument: str, stores: Sequence[Path], cache: Path, sources: SourceMode
     if path.is_file() and is_archive(path.name):
         return sources.archive(path, name)
     if path.exists():
-        return adopt(path, cache, name)
+        return adopt(path, cache, name, sources.choose, sources.substitute)
     if name is not None and (directory := _find(model, stores)) is not None:
         return adopt(directory, cache, name)
     if (reference := parse_reference(model)) is not None:
@@ -122,7 +123,8 @@ def split_name(argument: str) -> tuple[str | None, str]:
 
 
 def _looks_like_path(argument: str) -> bool:
-    return "/" in argument or argument.startswith(("~", ".")) or argument.endswith((".gguf", ".onnx", ".xml"))
+    endings = (".gguf", ".onnx", ".xml", ".plan", ".engine")
+    return "/" in argument or argument.startswith(("~", ".")) or argument.endswith(endings)
 
 
 def _find(name: str, stores: Sequence[Path]) -> Path | None:

@@ -35,16 +35,20 @@ def store_of(cache: Path) -> Path:
 
 def reusable(cache: Path, name: str, fingerprint: str) -> ModelEntry | None:
     """The entry called `name` in the cache, if it was made from a source with this fingerprint and is whole."""
-    directory = store_of(cache) / name
+    entry = whole(cache, name)
+    return entry if entry is not None and entry.spec.source.get("fingerprint") == fingerprint else None
+
+
+def whole(cache: Path, name: str) -> ModelEntry | None:
+    """The entry called `name` in the cache, made of whatever source, if everything it links to is there."""
     try:
-        entry = read_entry(directory)
+        entry = read_entry(store_of(cache) / name)
+        return entry if all(path.exists() for path in entry.newest.rglob("*")) else None
     except (InvalidModelEntry, OSError):
         return None
-    whole = all(path.exists() for path in entry.newest.rglob("*"))
-    return entry if whole and entry.spec.source.get("fingerprint") == fingerprint else None
 
 
-def build(cache: Path, plan: Plan, *, root: Path | None = None) -> ModelEntry:
+def build(cache: Path, plan: Plan, *, root: Path | None = None, named: Path | None = None) -> ModelEntry:
     """Write the planned entry into the cache, in place of one with its name.
 
     It is written beside the store and renamed into it. Files over 16 MiB become links to the source. Processes that
@@ -54,12 +58,14 @@ def build(cache: Path, plan: Plan, *, root: Path | None = None) -> ModelEntry:
         cache: holds the store.
         plan: what is written.
         root: links to files below it are relative, so that the whole may be moved or mounted elsewhere.
+        named: what is called the cache when it cannot be written; None means `root` or `cache`.
 
     Raises:
         StorageFull: the disk has no room.
-        ConfigurationError: the cache cannot be written; the message names the setting that moves it.
+        CacheNotWritable: the message names the setting that moves the cache.
+        ConfigurationError: another process has been writing it for a minute.
     """
-    with writing(root or cache):
+    with writing(named or root or cache):
         store, staging = store_of(cache), cache / "staging"
         for folder in (store, staging):
             folder.mkdir(parents=True, exist_ok=True)

@@ -6,11 +6,13 @@ Source: Triton's `model_config.proto` (text format). Tensors by task are those o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from argosy.core.errors import InvalidModelEntry
 from argosy.core.models import ModelSpec, Task
+from argosy.engines.native import NATIVE, backend_of
 
 DYNAMIC = -1
 """A dimension that is known only when a request arrives."""
@@ -52,11 +54,46 @@ class Batching:
     max_queue_delay: int = 0
 
 
+class Instance(StrEnum):
+    """What an instance of a model runs on, in Triton's words."""
+
+    CPU = "KIND_CPU"
+    GPU = "KIND_GPU"
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """What ONNX Runtime hands a network to on a GPU; without one it is the CUDA execution provider with its defaults.
+
+    Attributes:
+        name: `tensorrt`, or `cuda` to give that parameters.
+        parameters: of the execution provider, as Triton's onnxruntime_backend spells them (`precision_mode`,
+            `max_workspace_size_bytes`, `trt_engine_cache_enable`, `cudnn_conv_use_max_workspace`, …).
+    """
+
+    name: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the instances of a model are and what helps them; for Triton's own backends.
+
+    Attributes:
+        count: instances on each device.
+    """
+
+    instance: Instance = Instance.CPU
+    count: int = 1
+    accelerators: tuple[Accelerator, ...] = ()
+
+
 def render(
     spec: ModelSpec,
     inputs: Iterable[Tensor] = (),
     outputs: Iterable[Tensor] = (),
     batching: Batching | None = None,
+    placement: Placement | None = None,
 ) -> str:
     """The config of an entry.
 
@@ -65,11 +102,17 @@ def render(
         inputs: for task `tensor` only; the other tasks' tensors are given by the engine contract.
         outputs: as `inputs`.
         batching: None means what suits the task.
+        placement: None is one instance on the processor, or on the GPU for engines that run nowhere else.
 
     Raises:
-        InvalidModelEntry: task `tensor` without inputs or outputs, or with a tensor that Triton cannot carry.
+        InvalidModelEntry: task `tensor` without inputs or outputs, or with a tensor that Triton cannot carry; an
+            engine that cannot do the task, or cannot run there.
     """
     inputs, outputs = (tuple(inputs), tuple(outputs)) if spec.task is Task.TENSOR else task_tensors(spec)
+    placement = placement or _usual_placement(spec)
+    _check_native(spec, placement)
+    if spec.engine == "tensorrt" and not inputs and not outputs:
+        return _completed_by_triton(spec, placement)
     if not inputs or not outputs:
         raise InvalidModelEntry(f"Model {spec.name!r} has no {'outputs' if inputs else 'inputs'}; it cannot be served.")
     batching = batching or (Batching() if spec.task in {Task.GENERATE, Task.TENSOR} else Batching(ENCODER_BATCH))
@@ -77,13 +120,12 @@ def render(
         _refuse_single_numbers(spec, (*inputs, *outputs))
     lines = [
         f"name: {_quoted(spec.name)}",
-        f"backend: {_quoted(f'argosy_{spec.engine}')}",
+        f"backend: {_quoted(backend_of(spec.engine))}",
         f"max_batch_size: {batching.max_batch_size}",
         *_scheduling(spec, batching),
         *(_block("input", tensor) for tensor in inputs),
         *(_block("output", tensor) for tensor in outputs),
-        # One process: the engine inside it runs requests in parallel itself.
-        "instance_group [{ count: 1 kind: KIND_CPU }]",
+        *_instances(placement),
     ]
     return "\n".join(lines) + "\n"
 
@@ -112,6 +154,47 @@ def task_tensors(spec: ModelSpec) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...
             return (*_text_or_ids("text_input", "input_ids", ragged=False), sampling), (*answer, *counts, logprobs)
         case Task.TENSOR:
             return (), ()
+
+
+def _usual_placement(spec: ModelSpec) -> Placement:
+    # One process: the engine inside it runs requests in parallel itself.
+    native = NATIVE.get(spec.engine)
+    return Placement(Instance.GPU if native is not None and native.needs_gpu else Instance.CPU)
+
+
+def _check_native(spec: ModelSpec, placement: Placement) -> None:
+    native = NATIVE.get(spec.engine)
+    if native is None:
+        return
+    if spec.task is not Task.TENSOR:
+        raise InvalidModelEntry(
+            f"Model {spec.name!r}: Triton's backend {spec.engine} takes and gives tensors; it cannot do task "
+            f"'{spec.task}'. Say task: tensor, or choose another engine."
+        )
+    if native.needs_gpu and placement.instance is not Instance.GPU:
+        raise InvalidModelEntry(f"Model {spec.name!r}: {spec.engine} runs on NVIDIA GPUs only.")
+
+
+def _completed_by_triton(spec: ModelSpec, placement: Placement) -> str:
+    """A config that leaves tensors and batch size to the backend, which reads them from the engine as it loads it."""
+    lines = [f"name: {_quoted(spec.name)}", f"backend: {_quoted(backend_of(spec.engine))}", *_instances(placement)]
+    return "\n".join(lines) + "\n"
+
+
+def _instances(placement: Placement) -> list[str]:
+    lines = [f"instance_group [{{ count: {placement.count} kind: {placement.instance} }}]"]
+    if placement.accelerators:
+        found = ", ".join(_accelerator(each) for each in placement.accelerators)
+        lines.append(f"optimization {{ execution_accelerators {{ gpu_execution_accelerator: [ {found} ] }} }}")
+    return lines
+
+
+def _accelerator(accelerator: Accelerator) -> str:
+    parameters = "".join(
+        f" parameters {{ key: {_quoted(key)} value: {_quoted(value)} }}"
+        for key, value in sorted(accelerator.parameters.items())
+    )
+    return f"{{ name: {_quoted(accelerator.name)}{parameters} }}"
 
 
 def _refuse_single_numbers(spec: ModelSpec, tensors: Iterable[Tensor]) -> None:

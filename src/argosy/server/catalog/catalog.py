@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ class ServedModel:
         root: the model's own name; differs from `name` for an alias. It is also the runtime's name for it.
         created: seconds since 1970 at which this server began to serve it.
         entry: where it is on disk, or None when it has no place there.
+        max_batch_size: most rows in one call, as its config says; 0 when that is not known, or it takes single rows.
     """
 
     name: str
@@ -38,6 +40,7 @@ class ServedModel:
     spec: ModelSpec
     created: int
     entry: ModelEntry | None = None
+    max_batch_size: int = 0
 
     @property
     def task(self) -> Task:
@@ -109,8 +112,12 @@ class Catalog:
                 raise InvalidSetting(f"The alias {alias!r} points to {name!r}, which is not served.")
         self._names = _name(models, self._aliases)
 
-    def replace(self, entries: Iterable[ModelEntry]) -> None:
+    def replace(self, entries: Iterable[ModelEntry], batches: Mapping[str, int] | None = None) -> None:
         """Serve these from now on. A model that stays keeps its `created`; an alias is there while its model is.
+
+        Args:
+            entries: as for the constructor.
+            batches: most rows in one call, by the entry's name.
 
         Raises:
             InvalidSetting: two models share a name, or one takes an alias; nothing has changed then.
@@ -122,7 +129,8 @@ class Catalog:
             known = old.get(entry.name)
             stays = known is not None and known.root == entry.name
             created = known.created if known and stays else now
-            models.append(ServedModel(entry.name, entry.name, entry.spec, created, entry))
+            rows = (batches or {}).get(entry.name, 0)
+            models.append(ServedModel(entry.name, entry.name, entry.spec, created, entry, rows))
         self._names = _name(_listing(models), self._aliases)
 
     @property
@@ -171,7 +179,7 @@ def _name(models: dict[str, ServedModel], aliases: Mapping[str, str]) -> _Names:
     for alias, name in aliases.items():
         if name in models:
             model = models[name]
-            _add(models, ServedModel(alias, model.root, model.spec, model.created, model.entry))
+            _add(models, dataclasses.replace(model, name=alias))
     meanings = {name: {model.task: Named(model)} for name, model in models.items()}
     for model in models.values():
         if model.task is not Task.EMBED:

@@ -3,9 +3,9 @@
 One Unix socket in the private run directory; one JSON object a line. Supervisor to worker: `{"snapshot": …}`, at
 once on connection and at every change, and `{"reply": number, "result": …}` or `{"reply": number, "error": …}`.
 Worker to supervisor: `{"suspect": model, "reason": text, "address": of the runtime that was called}`,
-`{"progress": …}`, `{"leases": …}` and `{"order": number, "verb": "index" | "load" | "unload", …}`. The values are those
-of `argosy.server.control.messages`. A worker that loses the link says so to itself and tries again; it never serves on
-old news.
+`{"progress": …}`, `{"leases": …}` and `{"order": number, "verb": "index" | "load" | "unload" | …, …}`. The values are
+those of `argosy.server.control.messages`. A worker that loses the link says so to itself and tries again; it never
+serves on old news.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import contextlib
 import itertools
 import json
 import logging
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +41,8 @@ _LOST = "The supervisor cannot be reached. Try again shortly."
 
 OnSnapshot = Callable[[Snapshot], None]
 OnSuspect = Callable[[str, str, str], None]
+Order = Callable[[Mapping[str, Any]], Awaitable[Any]]
+"""Carries out the orders of one verb, given what came with each; the answer is plain data."""
 
 
 class LeaseBook(Protocol):
@@ -67,15 +69,19 @@ class StatusPublisher:
         self._on_suspect = on_suspect
         self._leases = leases
         self._repository: ModelRepository | None = None
+        self._further: Mapping[str, Order] = {}
         self._newest: bytes | None = None
         self._workers: dict[asyncio.StreamWriter, Progress] = {}
         self._moved = asyncio.Event()
         self._orders: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
-    async def start(self, repository: ModelRepository | None = None) -> None:
-        """Listen; orders of the workers are carried out by `repository`."""
+    async def start(
+        self, repository: ModelRepository | None = None, further: Mapping[str, Order] | None = None
+    ) -> None:
+        """Listen; orders of the workers are carried out by `repository`, or by what `further` has for their verb."""
         self._repository = repository
+        self._further = further or {}
         self._path.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, path=str(self._path), limit=_LONGEST_LINE)
         self._path.chmod(0o600)
@@ -158,12 +164,19 @@ class StatusPublisher:
         except ArgosyError as error:
             reply["error"] = error_to_mapping(error)
         except Exception:
-            log.exception("An order to %s a model failed", order["verb"])
+            log.exception("The order %s failed", order["verb"])
             reply["error"] = error_to_mapping(ArgosyError("The order failed. The server's log has the cause."))
+        line = _line(reply)
+        if len(line) > _LONGEST_LINE:
+            # The worker could not read it, and would lose the link with all that goes over it.
+            log.error("The answer to the order %s is too long: %d bytes.", order["verb"], len(line))
+            line = _line({"reply": order["order"], "error": error_to_mapping(ArgosyError("The answer is too long."))})
         if not writer.is_closing():
-            self._send(writer, _line(reply))
+            self._send(writer, line)
 
-    async def _carry_out(self, order: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def _carry_out(self, order: Mapping[str, Any]) -> Any:
+        if (further := self._further.get(order["verb"])) is not None:
+            return await further(order)
         if self._repository is None:
             raise Unavailable("This server takes no orders now. Try again shortly.")
         match order["verb"]:

@@ -18,10 +18,12 @@ from argosy.core.status import RuntimeStatus
 _ERRORS: tuple[type[ArgosyError], ...] = (
     errors.InvalidRequest,
     errors.UnsupportedParameter,
+    errors.NotFound,
     errors.ModelNotFound,
     errors.ModelLoadFailed,
     errors.RuntimeFailure,
     errors.Unavailable,
+    errors.TooManyJobs,
     errors.DeadlineExceeded,
 )
 _BY_CODE = {kind.code: kind for kind in _ERRORS}

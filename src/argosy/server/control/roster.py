@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from argosy.core.deadline import Deadline
 from argosy.core.errors import ArgosyError, InvalidModelEntry, ModelNotFound
 from argosy.core.status import RuntimeState, RuntimeStatus
 from argosy.engines.deployment import Lengths, shortened
+from argosy.runtime.model_config import read_config
 from argosy.server.admission.admission import Admission
 from argosy.server.admission.drain import Drain
 from argosy.server.admission.residents import Residents
@@ -21,7 +22,7 @@ from argosy.server.catalog.catalog import Catalog
 from argosy.server.control.messages import Progress, ServedEntry, Snapshot
 from argosy.server.text.templates import ChatTemplates
 from argosy.server.text.tokenize import TextTokenizers
-from argosy.store.entries import ModelEntry, read_entry
+from argosy.store.entries import CONFIG_FILE, ModelEntry, read_entry
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class Roster:
         self._residents = residents
         self._newest: Snapshot | None = None
         self._heard = asyncio.Event()
-        self._served: dict[str, tuple[ServedEntry, ModelEntry]] = {}
+        self._served: dict[str, tuple[ServedEntry, _Listed]] = {}
         self._problems: dict[str, str] = {}
         self._leaving: dict[str, Deadline] = {}
         self._in_force = -1
@@ -129,7 +130,7 @@ class Roster:
 
     async def _apply(self, snapshot: Snapshot) -> None:
         """List what the snapshot says and nothing else."""
-        served: dict[str, tuple[ServedEntry, ModelEntry]] = {}
+        served: dict[str, tuple[ServedEntry, _Listed]] = {}
         problems: dict[str, str] = {}
         for item in snapshot.served:
             known = self._served.get(item.name)
@@ -140,7 +141,7 @@ class Roster:
                 continue
             try:
                 served[item.name] = (item, await asyncio.to_thread(_read, item, self._lengths))
-                await self._templates.start([served[item.name][1]])
+                await self._templates.start([served[item.name][1].entry])
             except (ArgosyError, OSError) as error:
                 problems[item.name] = error.message if isinstance(error, ArgosyError) else str(error)
                 self._templates.forget(item.name)
@@ -149,8 +150,9 @@ class Roster:
             self._leaving[name] = Deadline.after(self._drain_seconds)
         for name in served:
             self._leaving.pop(name, None)
-        self._tokenizers.replace(entry for _, entry in served.values())
-        self._catalog.replace(entry for _, entry in served.values())
+        self._tokenizers.replace(listed.entry for _, listed in served.values())
+        batches = {name: listed.max_batch_size for name, (_, listed) in served.items()}
+        self._catalog.replace((listed.entry for _, listed in served.values()), batches)
         self._board.require(item.name for item in snapshot.served if item.required)
         if any(served[name][0] != item for name, (item, _) in self._served.items() if name in served):
             # A former form of a model would stay in memory.
@@ -182,8 +184,29 @@ class Roster:
         return (*self._leaving, *(self._residents.draining if self._residents is not None else ()))
 
 
-def _read(item: ServedEntry, lengths: Lengths) -> ModelEntry:
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A model as this worker lists it.
+
+    Attributes:
+        max_batch_size: as its config says; 0 when it says nothing that can be read.
+    """
+
+    entry: ModelEntry
+    max_batch_size: int
+
+
+def _read(item: ServedEntry, lengths: Lengths) -> _Listed:
     entry = read_entry(Path(item.directory))
     if entry.name != item.name:
         raise InvalidModelEntry(f"{item.directory} holds the model {entry.name!r}, not {item.name!r}.")
-    return replace(entry, spec=shortened(entry.spec, lengths))
+    return _Listed(replace(entry, spec=shortened(entry.spec, lengths)), _max_batch_size(entry))
+
+
+def _max_batch_size(entry: ModelEntry) -> int:
+    try:
+        return read_config(entry.directory / CONFIG_FILE).max_batch_size
+    except (InvalidModelEntry, OSError) as error:
+        # Triton says what is wrong with it when the model is loaded.
+        log.debug("The config of %s cannot be read for its batch size: %s", entry.name, error)
+        return 0

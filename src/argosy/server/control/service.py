@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from argosy.core.errors import ModelLoadFailed
 from argosy.core.status import ModelState
 from argosy.runtime.contract import OnStatus, RuntimeProcess
 from argosy.server.control.adapters import AdapterWatcher
-from argosy.server.control.link import StatusPublisher
+from argosy.server.control.link import Order, StatusPublisher
 from argosy.server.control.models import ServedModels
 from argosy.server.control.workers import GatewayWorkers
 
 log = logging.getLogger(__name__)
+
+
+class Office(Protocol):
+    """Something beside the models that workers give orders to; see `argosy.server.jobs.linked.JobOffice`."""
+
+    async def start(self) -> None:
+        """Work from now on."""
+
+    async def stop(self) -> None:
+        """Work no longer; idempotent."""
+
+    def orders(self) -> Mapping[str, Order]:
+        """What it carries out, by verb."""
+        ...
 
 
 class Service:
@@ -32,12 +47,14 @@ class Service:
         publisher: StatusPublisher,
         workers: GatewayWorkers,
         watcher: AdapterWatcher | None = None,
+        office: Office | None = None,
     ) -> None:
         self._runtime = runtime
         self._models = models
         self._publisher = publisher
         self._workers = workers
         self._watcher = watcher
+        self._office = office
 
     @property
     def runtime(self) -> RuntimeProcess:
@@ -55,7 +72,7 @@ class Service:
             RuntimeStartFailed: the runtime did not come up.
             MissingRequirement: the machine lacks something.
         """
-        await self._publisher.start(self._models)
+        await self._publisher.start(self._models, self._office.orders() if self._office is not None else {})
         self._runtime.subscribe(self._models.on_status)
         self._models.on_status(self._runtime.status)
         await self._workers.start()
@@ -63,9 +80,22 @@ class Service:
         await self._models.start()
         if self._watcher is not None:
             await self._watcher.start()
+        if self._office is not None:
+            # Last: what it starts takes processors from models that are being loaded.
+            await self._office.start()
 
     async def stop(self) -> None:
         """Drain and go away."""
+        # Together: a job may take some seconds to end, and requests that follow it end with it.
+        for failure in await asyncio.gather(self._stop_office(), self._stop_serving(), return_exceptions=True):
+            if failure is not None:
+                raise failure
+
+    async def _stop_office(self) -> None:
+        if self._office is not None:
+            await self._office.stop()
+
+    async def _stop_serving(self) -> None:
         if self._watcher is not None:
             await self._watcher.stop()
         await self._models.stop()

@@ -21,7 +21,7 @@ class BatchOptions:
     """How a list becomes engine calls.
 
     Attributes:
-        rows: most rows in one call; the model's max_batch_size must allow it.
+        rows: most rows in one call, and fewer where the model's max_batch_size is smaller.
         parallel: calls of one request in flight at once.
     """
 
@@ -45,7 +45,7 @@ class Encoding:
             InvalidRequest: the engine refuses a row.
             Unavailable, DeadlineExceeded, EngineError: as the runtime's contract says.
         """
-        size = self._options.rows
+        size = min(self._options.rows, model.max_batch_size or self._options.rows)
         spans = [(start, min(start + size, count)) for start in range(0, count, size)]
         limit = min(len(spans), self._options.parallel)
         ticket = await self._dispatcher.admit(model.root, call, limit)

@@ -101,7 +101,12 @@ class Host:
             values["devices"] = tuple(values.get("devices") or ())
             values["gpus"] = tuple(Gpu.from_mapping(item) for item in values.get("gpus") or ())
             values["engines"] = tuple(
-                Engine(str(item["name"]), str(item["version"]), tuple(item["devices"]))
+                Engine(
+                    str(item["name"]),
+                    str(item["version"]),
+                    tuple(item["devices"]),
+                    tuple(map(str, item.get("missing") or ())),
+                )
                 for item in values.get("engines") or ()
             )
             values["triton"] = Triton.from_mapping(values["triton"]) if values.get("triton") else None
@@ -131,13 +136,20 @@ def read_host(path: Path) -> Host:
         raise InvalidSetting(f"{path}: {error.message}") from None
 
 
-def probe(root: Path = Path("/"), *, devices: bool = False, tritonserver: Path | None = None) -> Host:
+def probe(
+    root: Path = Path("/"),
+    *,
+    devices: bool = False,
+    tritonserver: Path | None = None,
+    interpreters: Mapping[str, Path] | None = None,
+) -> Host:
     """Look at the machine. Takes milliseconds (with GPUs about a second), never fails: the unknown is left empty.
 
     Args:
         root: where `proc`, `sys` and `dev` are.
         devices: also ask OpenVINO for its devices, in a process of its own (about a second).
         tritonserver: the Triton program that the settings name, or None for the wheel's.
+        interpreters: the Python programs of engines that have an environment of their own, by engine.
     """
     processor = parse.cpuinfo(_read(root / "proc/cpuinfo"))
     memory = parse.meminfo(_read(root / "proc/meminfo"))
@@ -159,7 +171,7 @@ def probe(root: Path = Path("/"), *, devices: bool = False, tritonserver: Path |
         driver=graphics.driver,
         cuda=graphics.cuda,
         gpu_problem=graphics.problem,
-        engines=engines(),
+        engines=engines(interpreters),
         triton=find(tritonserver),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from argosy.server.artifacts.kinds.chosen_profile import ChosenProfile
 from argosy.server.probe.host import Host
 from argosy.server.probe.software import CPU, CUDA
 from argosy.server.profiles.engines import KINDS, VLLM_FOR_CPU, EngineKind
@@ -44,18 +45,7 @@ def engine_reasons(host: Host, profile: Profile) -> list[Reason]:
         ]
     if kind.backend:
         return _backend_reasons(host, kind)
-    if not kind.package:
-        return []
-    engine = host.engine(kind.package)
-    if engine is None:
-        remedy = VLLM_FOR_CPU if needs.engine == "vllm" and needs.device is Device.CPU else kind.remedy
-        return [Reason(Lack.ENGINE, needs.engine, "none", remedy)]
-    if _DEVICES[needs.device] not in engine.devices:
-        built = " and ".join(engine.devices) or "nothing"
-        what = f"{needs.engine} built for {_DEVICES[needs.device]}"
-        remedy = VLLM_FOR_CPU if needs.engine == "vllm" and needs.device is Device.CPU else ""
-        return [Reason(Lack.ENGINE, what, f"{engine.version} built for {built}", remedy)]
-    return []
+    return _package_reasons(host, needs, kind) if kind.package else []
 
 
 def feature_reasons(host: Host, profile: Profile) -> list[Reason]:
@@ -77,7 +67,7 @@ def wish_reasons(profile: Profile, wanted: Mapping[str, str]) -> list[Reason]:
     return reasons
 
 
-def has_tag(profile: Profile, key: str, value: str) -> bool:
+def has_tag(profile: Profile | ChosenProfile, key: str, value: str) -> bool:
     """Whether a tag has a value, in any spelling of case; a model built with int8 weights also is `precision=int8`."""
     found = {profile.tags.get(key, "").lower(), profile.tags.get(_EITHER.get(key, key), "").lower()}
     return value.lower() in found
@@ -127,6 +117,20 @@ def gpu_place(host: Host, needs: Requirements, tokens: int, batch: int, fraction
 def usable(unit: Unit, fraction: float) -> int:
     """Bytes that may be taken of a GPU: its share, and no more than nobody uses."""
     return min(int(unit.memory * fraction), unit.free)
+
+
+def _package_reasons(host: Host, needs: Requirements, kind: EngineKind) -> list[Reason]:
+    engine = host.engine(kind.package)
+    for_cpu = VLLM_FOR_CPU if needs.engine == "vllm" and needs.device is Device.CPU else ""
+    if engine is None:
+        return [Reason(Lack.ENGINE, needs.engine, "none", for_cpu or kind.remedy)]
+    if _DEVICES[needs.device] not in engine.devices:
+        built = " and ".join(engine.devices) or "nothing"
+        what = f"{needs.engine} built for {_DEVICES[needs.device]}"
+        return [Reason(Lack.ENGINE, what, f"{engine.version} built for {built}", for_cpu)]
+    if engine.missing:
+        return [Reason(Lack.ENGINE, ", ".join(engine.missing), "none", for_cpu or kind.remedy)]
+    return []
 
 
 def _backend_reasons(host: Host, kind: EngineKind) -> list[Reason]:

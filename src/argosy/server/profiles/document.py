@@ -6,6 +6,7 @@ from typing import Any
 
 from argosy.server.profiles import explain
 from argosy.server.profiles.memory import Demand
+from argosy.server.profiles.profile import Proof
 from argosy.server.profiles.verdict import Selection, Verdict
 
 
@@ -45,6 +46,19 @@ def _verdict(verdict: Verdict, *, selected: bool) -> dict[str, Any]:
         "max_model_len": verdict.max_model_len,
         "gpus": list(verdict.gpus),
         "notes": list(verdict.notes),
+        "proof": _proof(profile.proof),
+    }
+
+
+def _proof(proof: Proof | None) -> dict[str, Any] | None:
+    if proof is None:
+        return None
+    return {
+        "passed": proof.passed,
+        "reference": proof.reference,
+        "samples": proof.samples,
+        "figures": dict(proof.figures),
+        "thresholds": dict(proof.thresholds),
     }
 
 

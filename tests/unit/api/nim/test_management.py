@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import yaml
 
-from tests.suites.gateway import Server
+from tests.suites.echo_models import echo_chat
+from tests.suites.gateway import Server, gateway
+from tests.unit.api.conftest import calling
 
 
 async def test_metadata_has_what_deployment_tools_read(client: httpx.AsyncClient) -> None:
@@ -74,3 +78,21 @@ async def test_no_path_of_this_machine_is_told(server: Server, client: httpx.Asy
     """Where models lie is nobody's business."""
     for path in ("/v1/metadata", "/v1/manifest", "/v1/license"):
         assert "/tmp" not in (await client.get(path)).text
+
+
+async def test_metadata_has_the_proof_of_a_converted_model(tmp_path: Path) -> None:
+    """Beside NIM's fields: the figures and bounds that its entry records; null for what was never compared."""
+    proof = {
+        "passed": True,
+        "reference": "transformers, float32",
+        "samples": 64,
+        "figures": {"token_agreement": 0.98},
+        "thresholds": {"token_agreement": ">= 0.95"},
+    }
+    entry = echo_chat(tmp_path, "proven")
+    proven = replace(entry, spec=replace(entry.spec, proof={**proof, "date": "2026-11-20"}))
+    async with gateway(tmp_path, templates_loaded=False, further=[proven]) as server, calling(server) as client:
+        infos = (await client.get("/v1/metadata")).json()["modelInfo"]
+    found = {info["shortName"].partition(":")[0]: info["proof"] for info in infos}
+    assert found == {"parrot": None, "embedder": None, "ranker": None, "sentiment": None, "proven": proof}
+    assert all(set(info) == {"shortName", "modelUrl", "proof"} for info in infos)

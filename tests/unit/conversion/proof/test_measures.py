@@ -10,6 +10,7 @@ import pytest
 from argosy.conversion.proof.measures import (
     NotFinite,
     classification_figures,
+    detection_figures,
     embedding_figures,
     greedy_figures,
     language_figures,
@@ -86,3 +87,19 @@ def test_c4_values_that_are_not_numbers_have_no_figures(bad: float) -> None:
     """Comparisons with them would all be false, and a bound written the wrong way round would pass."""
     with pytest.raises(NotFinite):
         embedding_figures(np.array([[bad, 1.0]]), np.array([[1.0, 1.0]]))
+
+
+def test_boxes_are_compared_where_the_original_sees_an_object() -> None:
+    """A box moved by half its width shares a third with the original; the one of "nothing here" may be anywhere."""
+    logits = np.array([[4.0, 0.0, 0.0], [0.0, 0.0, 4.0], [0.0, 3.0, 0.0]])
+    boxes = np.array([[0.5, 0.5, 0.2, 0.2], [0.1, 0.1, 0.1, 0.1], [0.5, 0.5, 0.4, 0.4]])
+    moved = boxes + np.array([[0.1, 0.0, 0.0, 0.0], [0.6, 0.6, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    figures = detection_figures(logits, moved, logits, boxes, np.array([True, False, True]))
+    assert figures == pytest.approx({"class_agreement": 1.0, "iou_mean": 2 / 3, "iou_min": 1 / 3})
+
+
+def test_boxes_that_do_not_touch_share_nothing() -> None:
+    """Nor does one without an extent; and a class that flips is counted."""
+    boxes, away = np.array([[0.2, 0.2, 0.2, 0.2], [0.5, 0.5, 0.0, 0.0]]), np.array([[0.8, 0.8, 0.2, 0.2], [0.5] * 4])
+    figures = detection_figures(np.eye(2), away, np.eye(2)[::-1], boxes, np.array([True, True]))
+    assert figures == pytest.approx({"class_agreement": 0.0, "iou_mean": 0.0, "iou_min": 0.0})

@@ -1,4 +1,4 @@
-"""Small real networks and a small real tokenizer, written to disk by the tests that use them."""
+"""Small real networks, written to disk by the tests that use them; they read `tests.suites.word_tokenizer`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import numpy as np
 import openvino
 import openvino.opset15 as op
 from safetensors.numpy import save_file
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "ship", "sails", "over", "a", "calm", "sea", "query:", "passage:")
+from tests.suites.word_tokenizer import CLS, SEP, WORDS
+
 WIDTH = 6
-CLS, SEP = 2, 3
 SCORE_WEIGHTS = (1.0, -0.25, 3.0)
 
 _random = np.random.default_rng(3)
@@ -25,23 +24,6 @@ BIAS = _random.normal(size=3).astype(np.float32)
 def states(ids: list[int]) -> np.ndarray:
     """What the encoder network computes for one row: [length, WIDTH]."""
     return TABLE[ids] @ MIX
-
-
-def word_ids(text: str) -> list[int]:
-    """The token ids of a text, special tokens included."""
-    return [CLS, *(WORDS.index(word) if word in WORDS else 1 for word in text.split()), SEP]
-
-
-def write_tokenizer(path: Path) -> None:
-    """One token a word, [CLS] and [SEP] around a text, [SEP] between the texts of a pair."""
-    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", CLS), ("[SEP]", SEP)]
-    )
-    tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
-    tokenizer.enable_truncation(4)
-    tokenizer.save(str(path))
 
 
 def write_encoder(path: Path, *, inputs: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids")) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,12 @@ from argosy.core.tensors import Tensor, text_tensor
 from argosy.engines import registry
 from argosy.engines.contract import EngineOptions, TensorEngine, TensorRequest
 from argosy.engines.openvino.engine import create
-from tests.suites.engine_contract import Broken, Deployment, TensorEngineContract, succeeded
+from tests.suites.encoder_engine_contract import MAX_TOKENS, EmbeddingEngineContract
+from tests.suites.engine_contract import Broken, Deployment, succeeded
+from tests.suites.word_tokenizer import word_ids, write_tokenizer
 from tests.unit.engines.openvino import networks
 
-TEXT = TextSpec(max_tokens=8, dimensions=networks.WIDTH)
+TEXT = TextSpec(max_tokens=MAX_TOKENS, dimensions=networks.WIDTH)
 QUICK = {"warm_up": "0"}
 
 
@@ -28,7 +31,7 @@ def spec(task: Task = Task.EMBED, text: TextSpec = TEXT, **values: object) -> Mo
 
 
 def deploy(directory: Path, model: ModelSpec, threads: int = 2, **parameters: str) -> Deployment:
-    networks.write_tokenizer(directory / "tokenizer.json")
+    write_tokenizer(directory / "tokenizer.json")
     if not (directory / "model.xml").exists():
         networks.write_encoder(directory / "model.xml")
     return Deployment(model, EngineOptions(directory, threads, 64, QUICK | parameters))
@@ -58,7 +61,7 @@ def unit(vector: np.ndarray) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-class TestEmbedContract(TensorEngineContract):
+class TestEmbedContract(EmbeddingEngineContract):
     library = "openvino"
     tolerance = 1e-5
 
@@ -86,36 +89,6 @@ class TestEmbedContract(TensorEngineContract):
             Broken(replace(sound, options=replace(sound.options, parameters={"device": "NPU9"})), "NPU9"),
         ]
 
-    def requests(self) -> Sequence[TensorRequest]:
-        ids = np.array([[2, 5, 3, -1], [2, 4, 6, 3]], dtype=np.int32)
-        return [
-            TensorRequest({"text": text_tensor(["the ship"])}),
-            TensorRequest({"text": text_tensor(["a calm sea", "", "the ship sails over a"])}, {"truncate": "NONE"}),
-            TensorRequest({"token_ids": ids}),
-            TensorRequest({"text": text_tensor(["the ship", "sea " * 20])}, {"truncate": "END"}),
-        ]
-
-    def bad_requests(self) -> Sequence[TensorRequest]:
-        text = text_tensor(["ship"])
-        broken = np.array([[b"\xff\xfe"]], dtype=np.object_)
-        return [
-            TensorRequest({}),
-            TensorRequest({"text": np.zeros((1, 1), dtype=np.float32)}),
-            TensorRequest({"text": text.reshape(-1)}),
-            TensorRequest({"text": broken}),
-            TensorRequest({"text": text}, {"truncate": "MIDDLE"}),
-            TensorRequest({"text": text}, {"input_type": "poem"}),
-            TensorRequest({"text": text, "token_ids": np.ones((1, 1), dtype=np.int32)}),
-            TensorRequest({"token_ids": np.ones((1, 2), dtype=np.int64)}),
-            TensorRequest({"token_ids": np.full((1, 2), -1, dtype=np.int32)}),
-            TensorRequest({"token_ids": np.array([[1, -1, 1]], dtype=np.int32)}),
-            TensorRequest({"token_ids": np.array([[1, len(networks.WORDS)]], dtype=np.int32)}),
-            TensorRequest({"token_ids": np.array([[1, -2]], dtype=np.int32)}),
-        ]
-
-    def too_long(self) -> TensorRequest:
-        return TensorRequest({"text": text_tensor(["sea", "sea " * 7])})
-
 
 @pytest.mark.parametrize(
     ("pooling", "pool"),
@@ -132,7 +105,7 @@ def test_pools_token_states(tmp_path: Path, pooling: Pooling, pool: object, norm
     model = spec(text=replace(TEXT, pooling=pooling, normalize=normalize))
     with running(deploy(tmp_path, model, threads=1)) as engine:
         got = embed(engine, *texts)
-    wanted = [pool(networks.states(networks.word_ids(text))) for text in texts]
+    wanted = [pool(networks.states(word_ids(text))) for text in texts]
     np.testing.assert_allclose(got, [unit(v) if normalize else v for v in wanted], rtol=1e-4, atol=1e-5)
 
 
@@ -146,7 +119,7 @@ def test_counts_tokens_with_special_ones(tmp_path: Path) -> None:
 
 def test_token_ids_are_read_as_they_stand(tmp_path: Path) -> None:
     """Token ids give the embedding of the text that has them; the padding -1 is not read."""
-    ids = np.array([[*networks.word_ids("the ship"), -1, -1]], dtype=np.int32)
+    ids = np.array([[*word_ids("the ship"), -1, -1]], dtype=np.int32)
     with running(deploy(tmp_path, spec())) as engine:
         by_ids = succeeded(engine.infer([TensorRequest({"token_ids": ids})])[0])
         np.testing.assert_allclose(by_ids["embedding"], embed(engine, "the ship"), atol=1e-6)
@@ -209,7 +182,7 @@ def test_ranks_by_cosine_of_embeddings(tmp_path: Path) -> None:
         result = succeeded(engine.infer([TensorRequest(inputs)])[0])
 
     def vector(words: str) -> np.ndarray:
-        return unit(networks.states(networks.word_ids(words)).mean(axis=0))
+        return unit(networks.states(word_ids(words)).mean(axis=0))
 
     wanted = [[vector("query: ship") @ vector("passage: the ship")], [vector("query: ship") @ vector("passage: calm")]]
     np.testing.assert_allclose(result["logit"], wanted, atol=1e-5)
@@ -298,7 +271,7 @@ def test_classifies_with_a_head(tmp_path: Path) -> None:
     model = spec(Task.CLASSIFY, head="head.safetensors", labels=("x", "y", "z"))
     with running(deploy(tmp_path, model)) as engine:
         result = succeeded(engine.infer([TensorRequest({"text": text_tensor(["the ship"])})])[0])
-    vector = unit(networks.states(networks.word_ids("the ship")).mean(axis=0))
+    vector = unit(networks.states(word_ids("the ship")).mean(axis=0))
     np.testing.assert_allclose(result["probabilities"], [softmax(networks.WEIGHT @ vector + networks.BIAS)], atol=1e-5)
 
 
@@ -369,3 +342,20 @@ def test_a_deployment_may_shorten_the_input(name: str, tmp_path: Path) -> None:
         assert embed(engine, "one two three", truncate="END").shape == (1, networks.WIDTH)
     finally:
         engine.stop()
+
+
+def test_one_text_gets_every_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs on the compilation of one stream, several on that of all."""
+    with running(deploy(tmp_path, spec())) as engine:
+        ran = []
+        for name in ("_alone", "_executor"):
+            executor = getattr(engine, name)
+
+            def note(batches: Any, name: str = name, run: Any = executor.run) -> Any:
+                ran.append(name)
+                return run(batches)
+
+            monkeypatch.setattr(executor, "run", note)
+        for texts in (["ship"], ["ship", "ship"], ["ship", "sea"]):
+            embed(engine, *texts)
+    assert ran == ["_alone", "_alone", "_executor"]

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from argosy.core.errors import ArgosyError, EngineError, InvalidRequest, Overloaded
-from argosy.engines.openvino_genai.grammar.guard import GrammarGuard, Limits
-from argosy.engines.openvino_genai.grammar.messages import Prepare
+from argosy.engines.grammar.guard import GrammarGuard, Limits
+from argosy.engines.grammar.messages import Grammar, Prepare
 from argosy.engines.openvino_genai.grammar.trial import plain_reason
-from argosy.engines.openvino_genai.messages import Grammar
 from tests.suites.engine_contract import wait_until
 from tests.unit.engines.openvino_genai.abacus import entry
 
+TRIAL = "argosy.engines.openvino_genai.grammar.trial"
 GOOD = Grammar("regex", "[0-9]+")
 SLOW = Grammar("regex", "((a{1,300}){1,300}){1,300}")
 PREPARE = Prepare(str(entry().newest / "openvino_model.xml"), (2,), 1 << 30)
@@ -45,7 +45,7 @@ class Verdicts:
 def verdicts(limits: Limits = PATIENT, prepare: Prepare = PREPARE) -> Verdicts:
     """A guard that was not asked yet."""
     forgotten = threading.Event()
-    return Verdicts(GrammarGuard(prepare, limits, forgotten.set), forgotten)
+    return Verdicts(GrammarGuard(TRIAL, prepare, limits, forgotten.set), forgotten)
 
 
 @pytest.fixture
@@ -193,10 +193,10 @@ def test_the_process_ends_with_its_parent() -> None:
     """A trial process whose parent is killed ends."""
     script = (
         "import time\n"
-        "from argosy.engines.openvino_genai.grammar.guard import GrammarGuard, Limits\n"
-        "from argosy.engines.openvino_genai.grammar.messages import Prepare\n"
-        "from argosy.engines.openvino_genai.messages import Grammar\n"
-        f"guard = GrammarGuard(Prepare({PREPARE.model!r}, (2,), 1 << 30), Limits(60.0, 60000), lambda: None)\n"
+        "from argosy.engines.grammar.guard import GrammarGuard, Limits\n"
+        "from argosy.engines.grammar.messages import Grammar, Prepare\n"
+        f"prepare = Prepare({PREPARE.model!r}, (2,), 1 << 30)\n"
+        f"guard = GrammarGuard({TRIAL!r}, prepare, Limits(60.0, 60000), lambda: None)\n"
         "tell = lambda refusal: print(guard.trial_pid, flush=True)\n"
         "guard.ask(Grammar('regex', 'a'), lambda: True, tell)\n"
         "time.sleep(600)\n"

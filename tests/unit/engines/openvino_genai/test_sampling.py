@@ -6,7 +6,7 @@ import pytest
 
 from argosy.core.errors import InputTooLong, InvalidRequest
 from argosy.engines.contract import Constraint, ConstraintKind, Sampling
-from argosy.engines.openvino_genai.messages import Grammar
+from argosy.engines.grammar.messages import Grammar
 from argosy.engines.openvino_genai.sampling import resolve
 
 

@@ -14,21 +14,11 @@ import numpy as np
 import openvino_genai
 import pytest
 
+from argosy.engines.children.channel import Channel
 from argosy.engines.openvino_genai import messages, pipeline
-from argosy.engines.openvino_genai.channel import Channel
-from argosy.engines.openvino_genai.messages import (
-    Add,
-    Cancel,
-    Finish,
-    Forget,
-    Grammar,
-    Load,
-    Ready,
-    Report,
-    Settings,
-    Step,
-)
+from argosy.engines.openvino_genai.messages import Add, Forget, Grammar, Load, Ready, Report, Settings
 from argosy.engines.openvino_genai.worker import Worker
+from argosy.engines.workers.messages import Cancel, Finish, Step, encode
 from tests.suites.tiny_models import write_tiny_gguf
 
 _FIRST_BYTE = 2
@@ -66,7 +56,7 @@ class Bench:
     def tell(self, *commands: messages.Command) -> None:
         """Send commands in one go."""
         for command in commands:
-            self.channel.send(messages.encode(command))
+            self.channel.send(encode(command))
 
     def report(self) -> Report:
         """The next report."""
@@ -274,8 +264,8 @@ def test_ends_with_its_parent(tmp_path: Path) -> None:
     write_tiny_gguf(tmp_path / "model.gguf")
     script = (
         "import time\n"
-        "from argosy.engines.openvino_genai.link import WorkerLink\n"
-        "link = WorkerLink()\n"
+        "from argosy.engines.workers.link import WorkerLink, WorkerProgram\n"
+        "link = WorkerLink(WorkerProgram('', 'argosy.engines.openvino_genai.worker', None, '', bytes))\n"
         "print(link.pid, flush=True)\n"
         "time.sleep(600)\n"
     )

@@ -153,3 +153,13 @@ def test_an_answer_that_runs_off_into_blanks_ends() -> None:
     assert not answer.take(list(b'{"a":' + b" " * MOST_BLANKS))
     assert answer.take(list(b"  1}"))
     assert chunks[-1] == Chunk(" ", "length", 3, 5 + MOST_BLANKS + 1)
+
+
+def test_alternatives_stand_beside_their_token() -> None:
+    """The likeliest tokens at each place are told with their own bytes, whatever was chosen."""
+    chunks: list[Chunk] = []
+    answer = likely_answer(chunks)
+    answer.take([ord("a"), ord("b")], "length", [-0.5, -0.1], [[(ord("b"), -0.2), (ord("a"), -0.5)], []])
+    (first, second) = (token for chunk in chunks for token in chunk.logprobs)
+    assert [(other.token, other.logprob) for other in first.top] == [(b"b", -0.2), (b"a", -0.5)]
+    assert second.top == ()

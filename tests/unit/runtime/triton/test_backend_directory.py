@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,18 @@ def test_files_are_copies(tmp_path: Path) -> None:
     directory = prepare_backends(tmp_path / "backends", locate())
     assert not any(path.is_symlink() for path in directory.rglob("*"))
     assert os.access(directory / "python" / "triton_python_backend_stub", os.X_OK)
+
+
+def test_the_images_backends_are_linked_as_folders(tmp_path: Path) -> None:
+    """Their libraries are gigabytes and find their neighbours where they are; the image itself is left alone."""
+    library = tmp_path / "image" / "backends" / "onnxruntime" / "libtriton_onnxruntime.so"
+    library.parent.mkdir(parents=True)
+    library.write_bytes(b"library")
+    installation = replace(locate(), native={"onnxruntime": library.parent})
+    for _ in range(2):
+        directory = prepare_backends(tmp_path / "backends", installation)
+    assert (directory / "onnxruntime" / library.name).resolve() == library
+    assert library.read_bytes() == b"library"
 
 
 def test_preparing_again_replaces(tmp_path: Path) -> None:

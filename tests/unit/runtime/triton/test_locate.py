@@ -62,6 +62,15 @@ def test_binary_is_used(image: Path, tmp_path: Path) -> None:
     assert found.caches is None
 
 
+def test_backends_of_the_image_are_found(image: Path, tmp_path: Path) -> None:
+    """A folder counts with its library in it, and only where the backend is one we know how to configure."""
+    for name, library in (("onnxruntime", "libtriton_onnxruntime.so"), ("tensorrt", "other.so"), ("dali", "x.so")):
+        program(image / "backends" / name / library, b"\x7fELF")
+    found = locate(LocateOptions(binary=image / "bin" / "tritonserver"), python(tmp_path))
+    assert found.native == {"onnxruntime": image / "backends" / "onnxruntime"}
+    assert locate().native == {}
+
+
 def test_environment_puts_the_python_first(image: Path, tmp_path: Path) -> None:
     """The models' Python is first in PATH, the libraries before inherited ones, and the rest is kept."""
     found = locate(LocateOptions(binary=image / "bin" / "tritonserver"), python(tmp_path))

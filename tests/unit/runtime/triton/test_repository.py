@@ -5,6 +5,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from argosy.runtime.triton.overrides import ConfigOverrides
 from argosy.runtime.triton.repository import complete_config, remove_model, render_model, render_repository
 from argosy.store.entries import read_entry
 from tests.suites.echo_models import echo_tensors
@@ -48,6 +49,23 @@ def test_repository_links_the_model_files(tmp_path: Path) -> None:
     assert (model / "argosy.yaml").read_text() == (entry.directory / "argosy.yaml").read_text()
     assert not (model / "config.pbtxt").is_symlink()
     assert directory.stat().st_mode & 0o077 == 0
+
+
+def test_a_native_backend_is_told_in_its_own_words(tmp_path: Path) -> None:
+    """The host's threads become ONNX Runtime's, an operator's number of them too; what it does not know is left out."""
+    entry = echo_tensors(tmp_path / "store", "net")
+    (entry.directory / "argosy.yaml").write_text("schema: 1\nname: net\ntask: tensor\nengine: onnxruntime\n")
+    entry = read_entry(entry.directory)
+    directory = tmp_path / "repository"
+    directory.mkdir()
+    said = {"threads": "4", "cache_dir": "/c"}
+    for overrides, threads in ((ConfigOverrides(), "4"), (ConfigOverrides({"threads": "2"}, instances=2), "2")):
+        render_model(directory, entry, said, lambda _, wanted=overrides: wanted)
+        text = (directory / "net" / "config.pbtxt").read_text()
+        config = text_format.Parse(text, model_config_pb2.ModelConfig())
+        assert {key: value.string_value for key, value in config.parameters.items()} == {
+            "intra_op_thread_count": threads
+        }
 
 
 def test_files_beside_the_config_are_linked_too(tmp_path: Path) -> None:

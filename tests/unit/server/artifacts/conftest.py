@@ -8,6 +8,7 @@ import pytest
 from argosy.server.artifacts.fetch.fetch import FetchOptions
 from argosy.server.artifacts.fetch.progress import Listener, quiet
 from argosy.server.artifacts.fetch.retry import Patience
+from argosy.server.artifacts.kinds.chosen_profile import Choose, Substitute
 from argosy.server.artifacts.models import SourceModels
 from tests.suites.hub_server import HubServer, serve_hub
 
@@ -37,6 +38,13 @@ def fetching(hub: HubServer, token: str = "", *, offline: bool = False, attempts
 
 
 def models(
-    cache: Path, hub: HubServer, token: str = "", *, offline: bool = False, listener: Listener = quiet
+    cache: Path,
+    hub: HubServer,
+    token: str = "",
+    *,
+    offline: bool = False,
+    listener: Listener = quiet,
+    choose: Choose | None = None,
+    substitute: Substitute | None = None,
 ) -> SourceModels:
-    return SourceModels(cache, fetching(hub, token, offline=offline), listener)
+    return SourceModels(cache, fetching(hub, token, offline=offline), listener, choose, substitute)

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
-import signal
 import sys
-import traceback
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,44 +14,16 @@ import huggingface_hub.hf_api  # noqa: F401
 import openvino  # noqa: F401
 
 from argosy.core.errors import InvalidModelEntry, ModelEntryExists, NotCached
-from argosy.server.artifacts import integrity
+from argosy.server.artifacts import integrity, staging
+from argosy.server.artifacts.adopt import adopt
 from argosy.server.artifacts.cache.layout import Layout
 from argosy.server.artifacts.fetch.fetch import FetchOptions
 from argosy.server.artifacts.fetch.retry import Patience
 from argosy.server.artifacts.models import SourceModels
 from argosy.server.artifacts.reference import parse_reference
 from argosy.store.entries import list_entries, read_entry
-
-_CHANGES = {"os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate"}
-_MOST = 400
-
-
-def in_child(work: Callable[[], object]) -> int:
-    """The exit status of a forked process that does `work`; -9 when it was killed."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:  # noqa: BLE001 - a forked child must not go on as its parent would
-            traceback.print_exc()
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def kill_at(step: int, cache: Path) -> None:
-    """Kill this process before its change number `step` below the cache."""
-    count = 0
-
-    def watch(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal count
-        changes = event in _CHANGES or (event == "open" and isinstance(arguments[2], int) and arguments[2] & 3)
-        if changes and any(str(argument).startswith(str(cache)) for argument in arguments):
-            if count == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            count += 1
-
-    sys.addaudithook(watch)
+from tests.suites.crash_points import crash_everywhere, in_child
+from tests.unit.server.artifacts.onnx_bytes import matmul
 
 
 def state(cache: Path, options: FetchOptions, source: str) -> str:
@@ -84,20 +51,16 @@ def leftovers(cache: Path) -> list[str]:
     return [str(path) for folder in folders if folder.is_dir() for path in folder.iterdir()]
 
 
-def pull(cache: Path, endpoint: str, source: str, deadly: int | None = None) -> None:
-    """Pull as `argosy pull` does, with little patience; `deadly` is the step to die at."""
-    if deadly is not None:
-        kill_at(deadly, cache)
+def pull(cache: Path, endpoint: str, source: str) -> None:
+    """Pull as `argosy pull` does, with little patience."""
     options = FetchOptions(endpoint=endpoint, parallel=1, patience=Patience(1, 0.001))
     reference = parse_reference(source)
     assert reference is not None
     SourceModels(cache, options).entry(reference, refresh=True)
 
 
-def export(cache: Path, source: str, deadly: int | None = None) -> None:
+def export(cache: Path, source: str) -> None:
     """Write the entry into a store, as `argosy create-model-store` does."""
-    if deadly is not None:
-        kill_at(deadly, cache)
     reference = parse_reference(source)
     assert reference is not None
     SourceModels(cache, FetchOptions(offline=True)).export(reference, cache / "exported")
@@ -126,27 +89,55 @@ def repaired(cache: Path, endpoint: str, source: str, report: Path) -> None:
     report.write_text(f"{before}, then {after}")
 
 
+def adopted(folder: Path) -> list[str]:
+    """What a cache holds after each crash of whoever adopts a file that changed, and after it was adopted again."""
+    before, source, other = folder / "before", folder / "net.onnx", folder / "other.onnx"
+    matmul(source, size=2)
+    matmul(other)
+    assert in_child(partial(adopt, source, before)) == 0
+    old = source.read_bytes()
+    matmul(source, size=4)
+
+    def state(cache: Path) -> str:
+        found = [read_entry(entry) for entry in list_entries(staging.store_of(cache)) if entry.name == "net"]
+        if not found:
+            return "nothing"
+        network, config = (found[0].newest / "net.onnx").read_bytes(), (found[0].directory / "config.pbtxt").read_text()
+        assert network in {old, source.read_bytes()}
+        assert f"dims: [ {2 if network == old else 4} ]" in config, config
+        return "old" if network == old else "new"
+
+    def look(cache: Path, report: Path) -> None:
+        found = state(cache)
+        adopt(source, cache)
+        # Whoever builds next removes what was left.
+        adopt(other, cache)
+        assert not list((cache / "staging").iterdir())
+        report.write_text(f"{found}, then {state(cache)}")
+
+    return crash_everywhere(before, lambda cache: adopt(source, cache), look)
+
+
 def main(folder: Path, endpoint: str, source: str, mode: str) -> None:
-    before, report = folder / "before", folder / "report.txt"
+    before = folder / "before"
     before.mkdir(parents=True)
+    if mode == "adopt":
+        sys.stdout.write(json.dumps(adopted(folder)))
+        return
     if mode != "first":
         assert in_child(partial(pull, before, endpoint, source)) == 0
     if mode == "update":
         damage(before)
-    found: list[str] = []
-    for step in range(_MOST):
-        cache = folder / str(step)
-        shutil.copytree(before, cache, symlinks=True)
-        exports = mode == "export"
-        deadly = partial(export, cache, source, step) if exports else partial(pull, cache, endpoint, source, step)
-        status = in_child(deadly)
-        assert status in {0, -signal.SIGKILL}, (step, status)
-        if status == 0:
-            break
-        look = partial(exported, cache, source) if exports else partial(repaired, cache, endpoint, source)
-        assert in_child(partial(look, report)) == 0, step
-        found.append(report.read_text())
-        shutil.rmtree(cache)
+    if mode == "export":
+        found = crash_everywhere(
+            before, lambda cache: export(cache, source), lambda cache, report: exported(cache, source, report)
+        )
+    else:
+        found = crash_everywhere(
+            before,
+            lambda cache: pull(cache, endpoint, source),
+            lambda cache, report: repaired(cache, endpoint, source, report),
+        )
     sys.stdout.write(json.dumps(found))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.suites import checkpoints
 from tests.suites.hub_server import HubServer, Repository
 from tests.unit.server.artifacts.onnx_bytes import matmul
 from tests.unit.server.artifacts.sources import encoder_folder, gguf_file
@@ -27,6 +28,13 @@ def put_encoder(hub: HubServer, work: Path, name: str = "acme/Small-Encoder") ->
     """An encoder with an OpenVINO network among much that serving does not need."""
     files = folder_files(encoder_folder(work / "encoder-source"))
     hub.repositories[name] = Repository({**NOISE, **files, "LICENSE": b"Apache License 2.0"})
+    return hub.repositories[name]
+
+
+def put_checkpoint(hub: HubServer, work: Path, name: str = "acme/Plain") -> Repository:
+    """An encoder's weights, in two forms, and no network."""
+    files = folder_files(checkpoints.encoder(work / "checkpoint-source"))
+    hub.repositories[name] = Repository({**files, "pytorch_model.bin": b"a pickle", "LICENSE": b"Apache License 2.0"})
     return hub.repositories[name]
 
 

@@ -478,6 +478,7 @@ class TestEntry:
             'backend: "python"',
             'default_model_filename: "evil"',
             'parameters { key: "EXECUTION_ENV_PATH" value { string_value: "env.tar.gz" } }',
+            'parameters { key: "worker_python" value { string_value: "/models/evil" } }',
             'runtime: "evil.so"',
         ],
     )

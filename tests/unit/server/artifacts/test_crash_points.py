@@ -19,13 +19,14 @@ from tests.unit.server.artifacts.repositories import put_encoder, put_onnx
 
 pytestmark = pytest.mark.timeout(300)
 
-PROGRAM = Path(__file__).with_name("crash_points.py")
+ROOT = Path(__file__).parents[4]
+PROGRAM = "tests.unit.server.artifacts.crash_points"
 
 
 def run(hub: HubServer, folder: Path, source: str, mode: str) -> list[str]:
     """One line for each crash point: what was found after it."""
-    command = [sys.executable, str(PROGRAM), str(folder), hub.endpoint, source, mode]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    command = [sys.executable, "-m", PROGRAM, str(folder), hub.endpoint, source, mode]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     lines: list[str] = json.loads(done.stdout.splitlines()[-1])
     return lines
@@ -55,3 +56,10 @@ def test_r4_a_kill_while_an_entry_is_written_to_a_store(hub: HubServer, tmp_path
     found = run(hub, tmp_path / "crashes", "hf://acme/double", "export")
     assert len(found) > 5
     assert set(found) <= {"nothing, then new", "new, then new"}
+
+
+def test_r4_a_kill_while_a_file_is_adopted(hub: HubServer, tmp_path: Path) -> None:
+    """R4: a server killed while it makes an entry leaves the old, the new or none; the next start makes the new."""
+    found = run(hub, tmp_path / "crashes", "", "adopt")
+    assert len(found) > 5
+    assert set(found) == {"old, then new", "nothing, then new", "new, then new"}

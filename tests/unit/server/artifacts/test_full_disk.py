@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.suites.hub_server import HubServer
+from tests.suites.small_disk import run_on_small_disk
+from tests.unit.server.artifacts.onnx_bytes import matmul
 from tests.unit.server.artifacts.repositories import put_gguf
 from tests.unit.server.artifacts.sources import tensor_network
 
-PROGRAM = Path(__file__).with_name("full_disk.py")
-MOUNT = 'mount -t tmpfs -o size=24m none "$0" && exec "$@"'
+PROGRAM = "tests.unit.server.artifacts.full_disk"
 SIZE = 4 << 20
-
-
-@functools.cache
-def unsharing() -> list[str] | None:
-    """A command prefix that may mount; None where nobody may."""
-    for options in (["-m"], ["-r", "-m"]):
-        command = ["unshare", *options, "sh", "-c"]
-        try:
-            tried = subprocess.run([*command, MOUNT, "/mnt", "true"], capture_output=True, check=False, timeout=20)
-        except OSError:
-            return None
-        if tried.returncode == 0:
-            return command
-    return None
 
 
 def run(hub: HubServer, disk: Path, source: str, moment: str) -> str:
     """What was found while the disk was full."""
-    prefix = unsharing()
-    if prefix is None:
-        pytest.skip("a small disk can be mounted by root or in a user namespace only")
-    disk.mkdir()
-    command = [*prefix, MOUNT, str(disk), sys.executable, str(PROGRAM), str(disk), hub.endpoint, source, moment]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+    return run_on_small_disk(disk, 24, PROGRAM, hub.endpoint, source, moment)
 
 
 @pytest.mark.parametrize("moment", ["10", "50", "99"])
@@ -53,8 +30,10 @@ def test_r3_a_disk_that_fills_up_during_a_download(hub: HubServer, tmp_path: Pat
     put_gguf(hub, tmp_path / "work", size=SIZE)
     assert run(hub, tmp_path / "disk", "hf://acme/tiny-GGUF/tiny-Q8_0.gguf", moment) == "NotCached"
     ranges = [request.range for request in hub.asked if request.range]
-    assert len(ranges) == 1
-    assert int(ranges[0].removeprefix("bytes=").removesuffix("-")) > SIZE * int(moment) // 100 - (1 << 20)
+    # What was read as one piece at 99 % may have been the rest of the file; nothing is missing then.
+    assert len(ranges) == 1 or (moment == "99" and not ranges)
+    for each in ranges:
+        assert int(each.removeprefix("bytes=").removesuffix("-")) > SIZE * int(moment) // 100 - (1 << 20)
 
 
 def test_r3_a_disk_that_is_full_when_the_entry_is_made(hub: HubServer, tmp_path: Path) -> None:
@@ -73,3 +52,9 @@ def test_r3_a_disk_that_fills_up_while_an_archive_is_unpacked(hub: HubServer, tm
     hub.files["/net.tar"] = packed.getvalue()
     source = f"{hub.endpoint}/net.tar#sha256={hashlib.sha256(packed.getvalue()).hexdigest()}"
     assert run(hub, tmp_path / "disk", source, "unpack") == "NotCached"
+
+
+def test_r3_a_disk_that_fills_up_while_a_file_is_adopted(hub: HubServer, tmp_path: Path) -> None:
+    """R3: no entry is visible and the disk is given back; with room, the same call makes it."""
+    matmul(tmp_path / "net.onnx", size=512)
+    run(hub, tmp_path / "disk", str(tmp_path / "net.onnx"), "adopt")

@@ -11,23 +11,27 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from argosy.core.errors import CorruptModel, InvalidModelEntry, ModelEntryExists, NotCached
+from argosy.core.errors import CacheNotWritable, CorruptModel, InvalidModelEntry, ModelEntryExists, NotCached
 from argosy.core.models import Task
 from argosy.server.artifacts import integrity, staging
 from argosy.server.artifacts.fetch.progress import Event, Step
+from argosy.server.artifacts.kinds.chosen_profile import ChosenProfile
 from argosy.server.artifacts.reference import HubReference, parse_reference
 from argosy.server.artifacts.resolve import resolve
 from tests.suites.hub_server import HubServer
 from tests.unit.server.artifacts.conftest import models
-from tests.unit.server.artifacts.repositories import put_encoder, put_gguf, put_onnx
+from tests.unit.server.artifacts.repositories import put_checkpoint, put_encoder, put_gguf, put_onnx
 from tests.unit.server.artifacts.sources import tensor_network
 
 LARGE = 200 << 10
 ENCODER = HubReference("acme/Small-Encoder")
+CHECKPOINT = HubReference("acme/Plain")
+TORCH = ChosenProfile("cd" * 32, "torch-cpu-f32", {"engine": "torch"}, "torch", "f32", "fp32", "cpu")
 QUANTISED = HubReference("acme/tiny-GGUF", file="tiny-Q8_0.gguf")
 
 
@@ -87,8 +91,54 @@ class TestEntry:
             del repository.files[path]
         with pytest.raises(InvalidModelEntry, match=r"run: argosy convert \S+/snapshots/\w+ --name small-encoder"):
             models(cache, hub).entry(ENCODER)
-        folder = models(cache, hub, offline=True).folder(ENCODER)
-        assert {path.name for path in folder.iterdir()} >= {"model.safetensors", "config.json", "tokenizer.json"}
+        hub.asked.clear()
+        for offline in (True, False):
+            folder = models(cache, hub, offline=offline).folder(ENCODER)
+            assert {path.name for path in folder.iterdir()} >= {"model.safetensors", "config.json", "tokenizer.json"}
+        assert hub.asked == []
+
+    def test_a_checkpoint_is_served_with_the_profile_that_is_chosen(
+        self, hub: HubServer, tmp_path: Path, cache: Path
+    ) -> None:
+        """Its blobs are checked as any model's; another choice makes the entry anew, and nothing is fetched for it."""
+        put_checkpoint(hub, tmp_path)
+        sources = models(cache, hub, choose=lambda source, name: TORCH)
+        entry = sources.entry(CHECKPOINT)
+        assert (entry.name, entry.spec.task, entry.spec.engine) == ("plain", Task.EMBED, "torch")
+        assert entry.spec.source["id"] == CHECKPOINT.repository
+        assert integrity.is_recorded(entry.directory)
+        assert sources.entry(CHECKPOINT).spec.source == entry.spec.source
+        hub.asked.clear()
+        other = models(cache, hub, offline=True, choose=lambda source, name: replace(TORCH, precision="bf16"))
+        assert other.entry(CHECKPOINT).spec.profile.precision == "bf16"
+        assert other.planned(CHECKPOINT, "mine").name == "mine"
+        assert hub.asked == []
+
+    def test_a_cache_that_was_filled_for_another_profile_serves_it(
+        self, hub: HubServer, tmp_path: Path, cache: Path
+    ) -> None:
+        """Where it cannot be written; what was changed on the disk is refused, and a pull does not pretend."""
+        put_checkpoint(hub, tmp_path)
+        made = models(cache, hub, choose=lambda source, name: TORCH).entry(CHECKPOINT)
+        other = replace(TORCH, precision="bf16")
+        other.place(made.directory.parents[3]).write_text("nothing can be made here")
+        sources = models(cache, hub, choose=lambda source, name: other, substitute=lambda made, chosen: made[0])
+        assert sources.entry(CHECKPOINT) == made
+        with pytest.raises(CacheNotWritable):
+            sources.entry(CHECKPOINT, refresh=True)
+        (made.newest / "added").write_text("x")
+        with pytest.raises(CorruptModel, match="added"):
+            sources.entry(CHECKPOINT)
+        with pytest.raises(CorruptModel, match="added"):
+            sources.verify(CHECKPOINT)
+
+    def test_a_checkpoint_is_exported_without_links(self, hub: HubServer, tmp_path: Path, cache: Path) -> None:
+        """With the profile that this machine chose."""
+        put_checkpoint(hub, tmp_path)
+        sources = models(cache, hub, choose=lambda source, name: TORCH)
+        entry = sources.export(CHECKPOINT, tmp_path / "store")
+        assert entry.spec.source["profile"]["name"] == TORCH.name
+        assert not [path for path in entry.directory.rglob("*") if path.is_symlink()]
 
     def test_two_sources_of_one_name_do_not_replace_one_another(
         self, hub: HubServer, tmp_path: Path, cache: Path

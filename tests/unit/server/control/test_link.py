@@ -12,6 +12,7 @@ from argosy.core.errors import (
     InvalidRequest,
     ModelLoadFailed,
     ModelNotFound,
+    RuntimeFailure,
     Unavailable,
     UnsupportedParameter,
 )
@@ -180,6 +181,17 @@ async def test_an_error_arrives_with_its_class_and_words(link: Link, error: Argo
     heard = caught.value
     assert type(heard) is type(error)
     assert (heard.message, heard.param, heard.retry_after) == (error.message, error.param, error.retry_after)
+
+
+async def test_an_answer_that_is_too_long_costs_itself_only(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error; the link stands."""
+    monkeypatch.setattr("argosy.server.control.link._LONGEST_LINE", 200)
+    link.repository.error = ModelLoadFailed("x" * 200)
+    with pytest.raises(RuntimeFailure, match="too long"):
+        await link.orders.load("m")
+    link.repository.error = None
+    await link.orders.load("m")
+    assert link.recorder.snapshots.empty()
 
 
 async def test_an_order_that_takes_too_long_ends_in_the_worker_and_stands(link: Link) -> None:

@@ -235,3 +235,13 @@ async def test_a_limit_on_lengths_is_what_clients_are_told(tmp_path: Path) -> No
     finally:
         await worker.roster.stop()
         await worker.templates.stop()
+
+
+@pytest.mark.parametrize(("config", "rows"), [("max_batch_size: 8", 8), ("", 0), ("max_batch_size: {", 0)])
+async def test_a_model_is_listed_with_its_batch_size(worker: Worker, tmp_path: Path, config: str, rows: int) -> None:
+    """So that no call is larger than its config allows; a config that cannot be read is Triton's to refuse."""
+    entry = chat(tmp_path, "parrot")
+    (entry.directory / "config.pbtxt").write_text(config)
+    worker.roster.hear(snapshot(0, entry))
+    await worker.roster.start()
+    assert worker.catalog.get("parrot").max_batch_size == rows

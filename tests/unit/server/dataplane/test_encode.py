@@ -55,6 +55,16 @@ async def test_a_long_list_is_cut_and_put_together_in_order(tmp_path: Path, coun
     assert len(sizes) == -(-count // 4)
 
 
+async def test_a_model_with_smaller_batches_gets_smaller_calls(tmp_path: Path) -> None:
+    """What its config allows is the most in a call, whatever the gateway would send."""
+    setting = Setting(tmp_path, rows=64)
+    catalog = Catalog()
+    catalog.replace(encoder_entries(tmp_path), {"embedder": 3})
+    model = catalog.resolve("embedder", Task.EMBED).model
+    assert len((await setting.plane.embedder.embed(model, ["a"] * 7, Call())).vectors) == 7
+    assert sorted(len(call.inputs["text"]) for call in setting.client.calls) == [1, 3, 3]
+
+
 async def test_parts_run_side_by_side_within_the_bound(tmp_path: Path) -> None:
     """`parallel` at once, each in a slot of the lane."""
     setting = Setting(tmp_path, rows=1, parallel=3)

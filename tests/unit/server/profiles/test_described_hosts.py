@@ -55,7 +55,7 @@ def test_the_tables_in_the_documentation_are_current() -> None:
 @pytest.mark.parametrize(
     ("machine", "model", "chosen"),
     [
-        ("h100", "llama-8b", "tensorrt_llm-trtllm_buildable-fp8-tp2-pp1-latency"),
+        ("h100", "llama-8b", "tensorrt_llm-bf16-tp2-pp1-latency"),
         ("h100", "bert-base", "tensorrt-fp16"),
         ("t4", "llama-8b", "openvino_genai-int8"),
         ("t4", "llama-1b", "vllm-fp16-tp1-pp1-throughput"),
@@ -108,7 +108,8 @@ def _cell(selection: Selection, identity: str) -> str:
 def _short(verdict: Verdict) -> str:
     found = verdict.demand
     if verdict.bucket is Bucket.COMPATIBLE and found is not None:
-        return f"runs, {found.needed / (1 << 30):.1f} of {found.usable_text} GiB"
+        runs = "runs" if verdict.profile.built else "runs once built"
+        return f"{runs}, {found.needed / (1 << 30):.1f} of {found.usable_text} GiB"
     told = [f"needs {reason.needs.partition(' (')[0]}, has {reason.has}" for reason in verdict.reasons]
     hint = f"; runs with `--max-model-len {verdict.max_model_len}`" if verdict.bucket is Bucket.LOW_MEMORY else ""
     return "; ".join(told) + hint

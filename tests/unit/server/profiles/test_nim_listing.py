@@ -13,7 +13,7 @@ SMALL = find(str(DATA / "models" / "llama-1b"), ())
 
 
 def test_a_server_with_gpus() -> None:
-    """Free GPUs, the five buckets with their headings, an id and a name for each profile."""
+    """Free GPUs, the buckets with their headings, an id and a name for each profile."""
     host = described("h100")
     lines = list(listing(host, [select(host, SMALL)]))
     assert lines[:5] == [
@@ -32,9 +32,9 @@ def test_a_server_with_gpus() -> None:
         "- Compatible with system but low memory:",
         "- Incompatible with system:",
     ]
-    best = next(profile for profile in SMALL if profile.name == "vllm-fp8-tp2-pp1-latency")
+    best = next(profile for profile in SMALL if profile.name == "tensorrt_llm-bf16-tp2-pp1-latency")
     runnable = lines[lines.index(headings[2]) + 1]
-    assert runnable == f"  - {best.id} ({best.name}) [requires >=4 GB/gpu]"
+    assert runnable == f"  - {best.id} ({best.name}) [requires >=5 GB/gpu]"
     assert lines[lines.index(headings[3]) + 1].endswith("(vllm-bf16-tp2-pp1-latency-feat_lora) [requires >=5 GB/gpu]")
     assert lines[lines.index(headings[5]) + 1] == "  - <None>"
     shown = [line for line in lines if line.strip().startswith("- ") and "(" in line and len(line) > 70]
@@ -55,7 +55,7 @@ def test_little_memory_is_told_with_the_length_that_fits() -> None:
     lines = list(listing(host, [select(host, SMALL)]))
     assert lines[1:5][0:4:2] == ["- Free GPUs:", "- Non-free GPUs:"]
     low = lines[lines.index("- Compatible with system but low memory:") + 1]
-    assert low.endswith("[requires >=7 GB/gpu] [--max-model-len 126720]")
+    assert low.endswith("[requires >=8 GB/gpu] [--max-model-len 88832]")
 
 
 def test_several_models_are_told_apart() -> None:

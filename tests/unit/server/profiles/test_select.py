@@ -31,7 +31,10 @@ def verdict(selection: Selection, name: str) -> Verdict:
 def test_a_missing_engine_is_told_with_the_command_that_brings_it() -> None:
     """In the form needs, has, remedy."""
     found = verdict(select(replace(BARE, engines=OPENVINO), LLAMA), "vllm-bf16-tp1-pp1-throughput")
-    assert found.reasons[0].text == "needs vllm, has none: pip install vllm"
+    assert (
+        found.reasons[0].text
+        == "needs vllm, has none: uv pip install --override requirements/vllm-overrides.txt '.[vllm]'"
+    )
     assert found.bucket is Bucket.INCOMPATIBLE
 
 
@@ -39,7 +42,7 @@ def test_a_gpu_that_needs_a_shorter_context_comes_before_a_processor_that_does_n
     """24 GB hold the weights and 20 thousand tokens; the choice says so."""
     selection = select(with_gpus(gpu(24, capability=(8, 0))), LLAMA)
     assert selection.chosen is not None
-    assert selection.chosen.profile.name == "tensorrt_llm-trtllm_buildable-bf16-tp1-pp1-throughput"
+    assert selection.chosen.profile.name == "tensorrt_llm-bf16-tp1-pp1-throughput"
     assert selection.chosen.bucket is Bucket.LOW_MEMORY
     assert selection.chosen.max_model_len >= 8192
     assert selection.chosen.reasons[0].remedy == f"--max-model-len {selection.chosen.max_model_len}"
@@ -63,7 +66,7 @@ def test_a_very_short_context_on_a_gpu_is_the_last_resort() -> None:
 
 def test_what_is_built_for_this_gpu_comes_before_what_runs_on_any() -> None:
     """Even with an engine that is second choice, and wider numbers."""
-    generic = verdict(select(with_gpus(gpu(80)), SMALL), "tensorrt_llm-trtllm_buildable-fp8-tp1-pp1-throughput").profile
+    generic = verdict(select(with_gpus(gpu(80)), SMALL), "tensorrt_llm-bf16-tp1-pp1-throughput").profile
     other = verdict(select(with_gpus(gpu(80)), SMALL), "vllm-bf16-tp1-pp1-throughput").profile
     special = replace(other, name="special", id="0" * 64, needs=replace(other.needs, gpu=GpuModel("L40S")))
     selection = select(with_gpus(gpu(80)), Manifest("m", (generic, other, special)))
@@ -153,7 +156,7 @@ def test_tags_that_are_asked_for_leave_out_the_others() -> None:
     """Each says what it has in their place."""
     selection = select(with_gpus(gpu(80), gpu(80)), SMALL, Options(tags={"tp": "2", "precision": "bf16"}))
     assert selection.chosen is not None
-    assert selection.chosen.profile.name == "tensorrt_llm-trtllm_buildable-bf16-tp2-pp1-latency"
+    assert selection.chosen.profile.name == "tensorrt_llm-bf16-tp2-pp1-latency"
     found = verdict(selection, "vllm-fp8-tp1-pp1-throughput")
     assert [reason.text for reason in found.reasons] == [
         "needs tp=2, which was asked for, has tp=1",

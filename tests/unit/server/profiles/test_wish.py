@@ -31,7 +31,7 @@ def test_a_profile_is_named_by_its_id_or_name(text: str) -> None:
     [
         ("engine=openvino_genai,precision=int8", ["openvino_genai-int8"]),
         ("llm_engine=vllm, tp=2, precision=FP8", ["vllm-fp8-tp2-pp1-latency"]),
-        ("trtllm_buildable=true,tp=1,precision=fp8", ["tensorrt_llm-trtllm_buildable-fp8-tp1-pp1-throughput"]),
+        ("engine=tensorrt_llm,tp=1", ["tensorrt_llm-bf16-tp1-pp1-throughput"]),
         ("engine=none", []),
         ("no_such_tag=1", []),
     ],

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from argosy.conversion.proof.measures import Figures, classification_figures, tensor_figures
 from argosy.conversion.sources.kinds import Kind
-from argosy.conversion.steps.proofs.reference import Row, rows_of
+from argosy.conversion.steps.proofs.agreement import agreement
+from argosy.conversion.steps.proofs.reference import rows_of
 from argosy.conversion.steps.proofs.speed import rate
 from argosy.core.errors import ArgosyError
 from argosy.core.models import ModelSpec
@@ -26,27 +24,11 @@ def measure(kind: Kind, spec: ModelSpec, options: EngineOptions, request: Mappin
     assert isinstance(engine, TensorEngine)  # noqa: S101 - the engine of these tasks
     engine.start()
     try:
-        figures = _figures(kind, _ask(engine, asks), list(reference.values()))
+        figures = agreement(kind, _ask(engine, asks), list(reference.values()))
         speed = rate(lambda: _ask(engine, asks), len(asks))
     finally:
         engine.stop()
     return {"figures": figures, "speed": speed, "unit": "samples/s"}
-
-
-def _figures(kind: Kind, answers: Sequence[Mapping[str, Any]], reference: Sequence[Row]) -> Figures:
-    figures = tensor_figures(answers, reference)
-    if kind in {Kind.TOKEN_CLASSIFIER, Kind.IMAGE_CLASSIFIER, Kind.SEGMENTER}:
-        found = [_by_class(kind, answer["logits"]) for answer in answers]
-        wanted = [_by_class(kind, row["logits"]) for row in reference]
-        figures |= classification_figures(np.concatenate(found), np.concatenate(wanted))
-    return figures
-
-
-def _by_class(kind: Kind, logits: Any) -> Any:
-    """One row of classes for each image, token or pixel."""
-    if kind is Kind.SEGMENTER:
-        logits = np.moveaxis(logits, -3, -1)
-    return logits.reshape(-1, logits.shape[-1])
 
 
 def _ask(engine: TensorEngine, asks: Sequence[TensorRequest]) -> list[Mapping[str, Any]]:

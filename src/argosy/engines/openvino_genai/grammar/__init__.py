@@ -1,10 +1,8 @@
-"""Constraints are compiled here first, in a process of its own, before the pipeline sees them.
+"""The trial process in which this library compiles a constraint first; `argosy.engines.grammar` tells why.
 
 The library compiles a constraint inside the first `step` of its request, for as long as that takes, and one that does
-not compile makes every later `step` of the pipeline raise. `guard` therefore has the same library compile it against
-the same tokenizer in `trial`, a child process around a network of one silent layer. What raises there, kills the child,
-takes longer than its limit or longer than all other generations should wait is refused, and the pipeline never hears
-of it. Verdicts are kept, refusals too.
+not compile makes every later `step` of the pipeline raise. `trial` therefore runs the same library against the same
+tokenizer around a network of one silent layer.
 
 Costs, on two cores. The process takes 130 MiB and starts with the first constraint, which waits for it: half a second
 for a folder's tokenizer, ten for that of a GGUF file with 128,000 tokens; it ends after ten idle minutes. With such a

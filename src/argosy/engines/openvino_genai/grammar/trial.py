@@ -20,10 +20,11 @@ import numpy as np
 import openvino
 import openvino_genai as genai
 
+from argosy.engines.children import child
 from argosy.engines.contract import ConstraintKind
-from argosy.engines.openvino_genai import child, tokenizer
-from argosy.engines.openvino_genai.grammar import messages
-from argosy.engines.openvino_genai.grammar.messages import Compile, Compiled, Prepare, Prepared
+from argosy.engines.grammar import messages
+from argosy.engines.grammar.messages import Compile, Compiled, Prepare, Prepared
+from argosy.engines.openvino_genai import tokenizer
 from argosy.engines.openvino_genai.grammar.network import silent_network
 from argosy.engines.openvino_genai.library import LIBRARY_ERRORS, structured_output
 

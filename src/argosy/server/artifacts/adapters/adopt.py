@@ -25,6 +25,8 @@ from argosy.store.entries import ModelEntry
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 _FOLDER = "adapter"
+_HOW_IT_RUNS = ("device", "profile")
+"""What of a base's source is said of its adapters too: they run as it does."""
 _PICKLES = ("adapter_model.bin", "adapter_model.pt", "adapter_model.pth")
 
 
@@ -106,7 +108,12 @@ def _spec(adapter: Adapter, mark: str) -> ModelSpec:
         parent=base.name,
         description=f"LoRA adapter of {base.name}, rank {adapter.config.rank}.",
         license="",
-        source={"adopted": adapter.source.root.name, "fingerprint": mark, "base": adapter.config.base},
+        source={
+            **{key: base.source[key] for key in _HOW_IT_RUNS if key in base.source},
+            "adopted": adapter.source.root.name,
+            "fingerprint": mark,
+            "base": adapter.config.base,
+        },
         generate=replace(base.generate, adapter=_FOLDER),
         accuracy={},
     )

@@ -5,6 +5,7 @@
     <cache>/partial/<digest>                  a download under way; continued by whoever comes next
     <cache>/snapshots/<16 digits>/…           a source's files under their own names: links to blobs
     <cache>/models/<16 digits>/store/<name>/  the model store entry made of a source
+    <cache>/models/<16 digits>/profiles/<16 digits>/store/<name>/  the same, with a profile that was chosen for it
     <cache>/incoming/…                        what is being unpacked or linked; swept by the next one
 
 Everything is complete before it gets its name, so a reader needs no lock and a full cache may be mounted read-only.
@@ -13,7 +14,6 @@ Files are readable by every user, folders too, as far as the umask allows it.
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from argosy.core.errors import ConfigurationError, StorageFull
+from argosy.core.disk import OUT_OF_SPACE
+from argosy.core.errors import CacheNotWritable, StorageFull
 
 _SPARE = 16 << 20
 """Bytes that a download leaves free, for manifests and small files."""
@@ -77,14 +78,14 @@ def writing(cache: Path) -> Iterator[None]:
 
     Raises:
         StorageFull: no space or quota is left.
-        ConfigurationError: the cache cannot be written; the message names the setting that moves it.
+        CacheNotWritable: the message names the setting that moves it.
     """
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        if error.errno in OUT_OF_SPACE:
             raise full(cache) from error
-        raise ConfigurationError(
+        raise CacheNotWritable(
             f"The model cache {cache} cannot be written: {error.strerror or error}. "
             "Name a folder that can be, with room for the model: --cache FOLDER or ARGOSY_CACHE."
         ) from error

@@ -45,7 +45,7 @@ class Manifest:
         version: the commit, or the archive's hash; empty when there is none.
         license: as the source states it, or empty.
         files: by path.
-        weights_only: whether the files are weights without a network, which only `argosy convert` can use.
+        weights_only: whether the files are weights without a network, for engines that take these, or to convert.
     """
 
     source: str

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -81,9 +81,11 @@ class Fetcher:
         if known is not None and (self._options.offline or not refresh):
             return known
         if self._options.offline:
+            verb = "convert" if isinstance(reference, HubReference) and reference.weights else "pull"
+            source = str(reference).removesuffix("#weights")
             raise NotCached(
-                f"{reference} is not in the model cache {self.layout.root}, and this process is offline. On a machine "
-                f"that is not, fill the cache with: argosy pull {reference}"
+                f"{source} is not in the model cache {self.layout.root}, and this process is offline. On a machine "
+                f"that is not, fill the cache with: argosy {verb} {source}"
             )
         self._listener(Event(Step.RESOLVE, str(reference)))
         with writing(self.layout.root):
@@ -114,7 +116,7 @@ class Fetcher:
             files += self._receive(transfer, [_wanted(hub, listing, file) for file in weights])
         ordered = tuple(sorted(files, key=lambda file: file.path))
         manifest = Manifest(str(reference), listing.commit, listing.license, ordered, choice.weights_only)
-        pinned = HubReference(reference.repository, listing.commit, reference.file)
+        pinned = replace(reference, revision=listing.commit)
         write_manifest(self.layout, manifest, str(pinned))
         return manifest
 

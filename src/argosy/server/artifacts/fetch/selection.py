@@ -46,7 +46,7 @@ class Choice:
     Attributes:
         files: small ones first, so that a model that is refused for its config costs no download.
         model: path that stands for the model in the snapshot; empty means the snapshot itself.
-        weights_only: whether these are weights without a network, for `argosy convert`.
+        weights_only: whether these are weights without a network, for engines that take these, or to convert.
     """
 
     files: tuple[RemoteFile, ...]
@@ -72,6 +72,8 @@ def _paths(reference: HubReference, files: dict[str, RemoteFile]) -> tuple[list[
         return _single(reference, files), False
     _refuse_code(reference, files)
     configs = [path for path, file in files.items() if _is_config(path) and file.size <= _LARGEST_CONFIG]
+    if reference.weights and (weights := _weights(files)):
+        return [*configs, *weights], True
     if (network := _network(reference, files)) is not None:
         return [*configs, *_with_companions(network, files, configs)], False
     ggufs = [path for path in files if path.lower().endswith(".gguf")]
@@ -84,11 +86,17 @@ def _paths(reference: HubReference, files: dict[str, RemoteFile]) -> tuple[list[
         )
     if GRAPH_FILE in files:
         return [*configs, *(path for path in files if is_part(path))], False
-    weights = [path for path in files if "/" not in path and path.endswith((".safetensors", ".safetensors.index.json"))]
-    if weights:
-        modules = [path for path in files if fnmatch.fnmatchcase(path, "*_Dense/*.safetensors")]
-        return [*configs, *weights, *modules], True
+    if weights := _weights(files):
+        return [*configs, *weights], True
     raise _nothing(reference, files)
+
+
+def _weights(files: Iterable[str]) -> list[str]:
+    """The safetensors of a model and of the modules that follow it; empty when it has none."""
+    known = list(files)
+    weights = [path for path in known if "/" not in path and path.endswith((".safetensors", ".safetensors.index.json"))]
+    modules = [path for path in known if fnmatch.fnmatchcase(path, "*_Dense/*.safetensors")]
+    return [*weights, *modules] if weights else []
 
 
 def _single(reference: HubReference, files: dict[str, RemoteFile]) -> list[str]:

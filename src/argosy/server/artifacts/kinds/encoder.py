@@ -13,6 +13,7 @@ from argosy.server.artifacts import triton_config
 from argosy.server.artifacts.kinds.network import find_network, network_files
 from argosy.server.artifacts.kinds.sentence_transformers import read_recipe
 from argosy.server.artifacts.plan import Plan
+from argosy.server.artifacts.readers.architectures import architectures
 from argosy.server.artifacts.readers.network import Network, Port, read_network
 from argosy.server.artifacts.source import Source
 
@@ -76,12 +77,12 @@ def max_tokens(source: Source, config: Mapping[str, Any]) -> int:
 
 
 def _task(path: Path, config: Mapping[str, Any], network: Network) -> Task:
-    architectures = [str(name) for name in config.get("architectures") or []]
-    if any(name.endswith(_CLASSIFIER) for name in architectures):
-        return Task.RANK if len(_labels(config)) == 1 else Task.CLASSIFY
+    names = architectures(config)
+    if any(name.endswith(_CLASSIFIER) for name in names):
+        return Task.RANK if len(labels(config)) == 1 else Task.CLASSIFY
     if network.output(*_VECTOR_OUTPUTS, *_TOKEN_OUTPUTS) is not None:
         return Task.EMBED
-    kind = ", ".join(architectures) or "no architecture"
+    kind = ", ".join(names) or "no architecture"
     raise InvalidModelEntry(
         f"{path} is neither an embedding nor a classification model (config.json says {kind}; outputs "
         f"{', '.join(port.name for port in network.outputs)}). Serve it by its tensors: name the file {path} itself."
@@ -112,30 +113,43 @@ def _embedder(spec: ModelSpec, source: Source, config: Mapping[str, Any], networ
 
 def _classifier(spec: ModelSpec, config: Mapping[str, Any], network: Network) -> ModelSpec:
     logits = network.output("logits")
-    labels = _labels(config)
+    names = labels(config)
     if logits is None or len(logits.shape) != 2:
         raise InvalidModelEntry(
             f"The network of {spec.name!r} has no output 'logits' [rows, classes]; export it again."
         )
-    if logits.shape[1] not in {triton_config.DYNAMIC, len(labels)}:
+    if logits.shape[1] not in {triton_config.DYNAMIC, len(names)}:
         raise InvalidModelEntry(
-            f"The network of {spec.name!r} gives {logits.shape[1]} scores and config.json names {len(labels)} labels; "
+            f"The network of {spec.name!r} gives {logits.shape[1]} scores and config.json names {len(names)} labels; "
             'correct "id2label".'
         )
-    if config.get("problem_type") == "multi_label_classification":
-        raise InvalidModelEntry(
-            f"{spec.name!r} is a multi-label classifier, and the classify task gives probabilities that sum to 1. "
-            "Serve it by its tensors: name the network file itself."
-        )
+    refuse_multi_label(spec.name, config)
     assert spec.text is not None  # noqa: S101 - built above
     # The network pools and scores by itself.
     pair = spec.task is Task.RANK
     spec = replace(spec, text=replace(spec.text, pooling=Pooling.NONE, normalize=False, pair=pair))
-    return spec if pair else replace(spec, labels=labels)
+    return spec if pair else replace(spec, labels=names)
 
 
-def _labels(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Label texts by class number; Transformers leaves both keys out for its default of two classes."""
+def refuse_multi_label(name: str, config: Mapping[str, Any]) -> None:
+    """Refuse a classifier whose labels do not exclude one another.
+
+    Raises:
+        InvalidModelEntry: the message says how it can be served.
+    """
+    if config.get("problem_type") == "multi_label_classification":
+        raise InvalidModelEntry(
+            f"{name!r} is a multi-label classifier, and the classify task gives probabilities that sum to 1. "
+            "Serve it by its tensors: name its network file, .onnx or .xml, itself."
+        )
+
+
+def labels(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Label texts by class number; Transformers leaves both keys out for its default of two classes.
+
+    Raises:
+        InvalidModelEntry: the keys of `id2label` are no class numbers.
+    """
     names = config.get("id2label")
     if isinstance(names, dict) and names:
         try:
@@ -148,8 +162,16 @@ def _labels(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _dimensions(source: Source, config: Mapping[str, Any], port: Port) -> int:
     found = port.shape[-1]
-    if found == triton_config.DYNAMIC:
-        found = config.get("hidden_size") or config.get("dim") or 0
+    return vector_length(source, config) if found == triton_config.DYNAMIC else found
+
+
+def vector_length(source: Source, config: Mapping[str, Any]) -> int:
+    """Numbers in a token's state, by the config.
+
+    Raises:
+        InvalidModelEntry: it does not say.
+    """
+    found = config.get("hidden_size") or config.get("dim")
     if not isinstance(found, int) or found <= 0:
         raise InvalidModelEntry(f'{source.root}: nothing says how long a vector is; add "hidden_size" to config.json.')
     return found

@@ -10,6 +10,8 @@ from typing import Any
 
 from argosy.core.errors import InvalidModelEntry
 from argosy.core.models import ModelSpec
+from argosy.engines.native import NATIVE, backend_of
+from argosy.engines.tensorrt_llm.options import WORKER_PYTHON
 from argosy.server.artifacts.plan import Plan
 from argosy.server.artifacts.readers.config_text import read_outline
 from argosy.server.artifacts.source import Source
@@ -23,7 +25,14 @@ _FIELDS = frozenset(
         *("dynamic_batching", "sequence_batching", "model_transaction_policy", "response_cache", "metric_tags"),
     }
 )
-_DANGEROUS_PARAMETERS = frozenset({"EXECUTION_ENV_PATH"})
+_NATIVE_FIELDS = _FIELDS | {"optimization"}
+_DANGEROUS_PARAMETERS = frozenset({"EXECUTION_ENV_PATH", WORKER_PYTHON})
+_DANGEROUS_OPTION = re.compile(
+    r"trt_\w*(path|plugin|dump|prefix)\w*|cache_dir|load_config|gpu_external_\w+|user_compute_stream"
+)
+"""Of execution accelerators: libraries that are loaded, places that are written to, and addresses of functions, which
+Triton hands on to ONNX Runtime's CUDA provider as they are.
+"""
 _CODE = frozenset({".py", ".pyc", ".so", ".sh", ".pt", ".pth", ".pkl", ".pickle", ".gz", ".tar", ".zip"})
 
 
@@ -43,16 +52,20 @@ def read_foreign_entry(directory: Path) -> ModelEntry:
 
 def _check_config(path: Path, entry: ModelEntry, config: str) -> None:
     outline = read_outline(config)
-    if outline.fields.count("backend") != 1 or outline.backend != f"argosy_{entry.spec.engine}":
+    backend = backend_of(entry.spec.engine)
+    if outline.fields.count("backend") != 1 or outline.backend != backend:
         raise InvalidModelEntry(
-            f'{path} must say backend: "argosy_{entry.spec.engine}", once; other backends can run code that came with '
-            "the model."
+            f'{path} must say backend: "{backend}", once; other backends can run code that came with the model.'
         )
-    if strangers := sorted(set(outline.fields) - _FIELDS):
+    native = entry.spec.engine in NATIVE
+    if strangers := sorted(set(outline.fields) - (_NATIVE_FIELDS if native else _FIELDS)):
         raise InvalidModelEntry(
             f"{path} has fields that are not allowed in an entry given by path: {', '.join(strangers)}."
         )
-    if found := sorted(_DANGEROUS_PARAMETERS & outline.texts):
+    dangerous = _DANGEROUS_PARAMETERS & outline.texts
+    if native:
+        dangerous |= {text for text in outline.texts if _DANGEROUS_OPTION.fullmatch(text)}
+    if found := sorted(dangerous):
         raise InvalidModelEntry(
             f"{path} sets {', '.join(found)}, which makes Triton run code that came with the model."
         )

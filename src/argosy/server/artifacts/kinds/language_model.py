@@ -10,6 +10,7 @@ from argosy.core.models import GenerateSpec, ModelSpec, ProfileSpec, Task
 from argosy.server.artifacts import triton_config
 from argosy.server.artifacts.kinds.network import network_files
 from argosy.server.artifacts.plan import Plan
+from argosy.server.artifacts.readers.architectures import architectures
 from argosy.server.artifacts.source import Source
 from argosy.server.text.parsers import guess_reasoning_parser, guess_tool_parser
 
@@ -36,8 +37,7 @@ def is_language_model(source: Source) -> bool:
     """Whether the folder holds a decoder; an embedding model made from one (`modules.json`) does not count."""
     if source.find(MODEL_FILE) is None or source.find("modules.json") is not None:
         return False
-    architectures = source.json("config.json").get("architectures") or []
-    return any(str(name).endswith("ForCausalLM") for name in architectures)
+    return any(name.endswith("ForCausalLM") for name in architectures(source.json("config.json")))
 
 
 def plan_language_model(source: Source, name: str, origin: Mapping[str, Any]) -> Plan:
@@ -53,7 +53,7 @@ def plan_language_model(source: Source, name: str, origin: Mapping[str, Any]) ->
         raise InvalidModelEntry(
             f"{source.root} has neither openvino_tokenizer.xml nor {_TOKENIZER}; copy the tokenizer's files there."
         )
-    template = _chat_template(source)
+    template = chat_template(source)
     spec = ModelSpec(
         name=name,
         task=Task.GENERATE,
@@ -61,20 +61,29 @@ def plan_language_model(source: Source, name: str, origin: Mapping[str, Any]) ->
         model=MODEL_FILE,
         source=origin,
         profile=ProfileSpec(precision="bf16", weights=_weights(source)),
-        generate=_generation(source, template),
+        generate=generation(source, template),
     )
     files, copied = network_files(model)
     files |= {found.name: found for file in _BESIDE if (found := source.find(file)) is not None}
     return Plan(spec, triton_config.render(spec), files, {TEMPLATE_FILE: template} if template else {}, copied)
 
 
-def _generation(source: Source, template: str | None) -> GenerateSpec:
-    config, generation = source.json("config.json"), source.json("generation_config.json")
+def generation(source: Source, template: str | None) -> GenerateSpec:
+    """How the language model in a folder is driven, by its config, its generation config and its tokenizer's.
+
+    Args:
+        source: the folder.
+        template: text of its chat template, or None.
+
+    Raises:
+        InvalidModelEntry: a file says something unusable, or nothing says how long a context may be.
+    """
+    config, defaults = source.json("config.json"), source.json("generation_config.json")
     tokenizer = source.json("tokenizer_config.json")
     return GenerateSpec(
         context_length=_context_length(source, config),
         tokenizer=_TOKENIZER if source.find(_TOKENIZER) else None,
-        eos_token_ids=_token_ids(source, generation.get("eos_token_id", config.get("eos_token_id"))),
+        eos_token_ids=_token_ids(source, defaults.get("eos_token_id", config.get("eos_token_id"))),
         chat_template=TEMPLATE_FILE if template else None,
         bos_token=_token(tokenizer.get("bos_token")),
         eos_token=_token(tokenizer.get("eos_token")),
@@ -102,8 +111,12 @@ def _token_ids(source: Source, value: Any) -> tuple[int, ...]:
     return tuple(values)
 
 
-def _chat_template(source: Source) -> str | None:
-    """The template's text: its own file, else the tokenizer's default one."""
+def chat_template(source: Source) -> str | None:
+    """The chat template's text: its own file, else the tokenizer's default one; None when there is neither.
+
+    Raises:
+        InvalidModelEntry: a file cannot be read.
+    """
     if (text := source.text(TEMPLATE_FILE)) is not None:
         return text
     template = source.json("tokenizer_config.json").get("chat_template")

@@ -14,10 +14,22 @@ log = logging.getLogger(__name__)
 
 _MIB = 1 << 20
 _GIB = 1 << 30
-_PROCESS = {"echo": 60 * _MIB, "openvino": 170 * _MIB, "openvino_genai": 240 * _MIB}
+_PROCESS = {
+    "echo": 60 * _MIB,
+    "openvino": 170 * _MIB,
+    "openvino_genai": 240 * _MIB,
+    "torch": 310 * _MIB,
+    "vllm": 1320 * _MIB,
+    # Triton itself runs these: what it grows by. TensorRT brings CUDA's own memory.
+    "onnxruntime": 20 * _MIB,
+    "tensorrt": 300 * _MIB,
+}
 _UNKNOWN_PROCESS = 500 * _MIB
 _WEIGHT_SUFFIXES = frozenset({".bin", ".onnx", ".data", ".gguf", ".safetensors", ".plan", ".engine"})
-_KV_ENGINES = frozenset({"openvino_genai"})
+_KV_ENGINES = frozenset({"openvino_genai", "vllm"})
+_AS_ASKED = frozenset({"torch", "vllm"})
+_NUMBER = {"f32": 4, "fp32": 4, "bf16": 2, "f16": 2, "fp16": 2}
+"""Bytes of one number."""
 _KV_PARAMETER = "kv_cache_gib"
 _KV_DEFAULT_GIB = 1.0
 
@@ -36,9 +48,13 @@ def estimate(entry: ModelEntry, *, instances: int | None = None, kv_cache_gib: f
     * *weights* is the size of the weight files of the newest version, links followed, since a link costs memory like
       a copy;
     * *factor* is 2 where an engine lays the weights out anew for its kernels and keeps the file mapped beside them,
-      and 1 for engines that use the file as it is (GGUF's blocks are unpacked into the engine's own form: 2);
+      and 1 for engines that use the file as it is (GGUF's blocks are unpacked into the engine's own form: 2). Torch and
+      vLLM keep every number in the precision they compute in: 2 where bf16 becomes f32, one half the other way;
     * *KV cache* is all the engine may ever fill. It grows with use, so that a measurement just after the load would
       not show it.
+
+    Of a model on a GPU only the processes count: its weights and cache are in the GPU's memory, which no budget of the
+    machine's is about.
 
     The estimate only has to be right enough to decide before a load; what is measured afterwards counts when it is
     more.
@@ -49,6 +65,8 @@ def estimate(entry: ModelEntry, *, instances: int | None = None, kv_cache_gib: f
     process = _PROCESS.get(spec.engine, _UNKNOWN_PROCESS)
     # One language model process works on many requests; only the others come in several instances.
     count = own_instances if instances is None or cache else instances
+    if spec.source.get("device") == "gpu":
+        return count * process
     return count * (process + int(_factor(spec) * weights(entry)) + cache)
 
 
@@ -58,6 +76,9 @@ def weights(entry: ModelEntry) -> int:
 
 
 def _factor(spec: ModelSpec) -> float:
+    if spec.engine in _AS_ASKED:
+        profile = spec.profile
+        return _NUMBER.get(profile.precision, 4) / _NUMBER.get(profile.weights, 4)
     return 1.0 if spec.engine == "echo" else 2.0
 
 

@@ -85,7 +85,7 @@ def check_gpu(host: Host) -> Finding:
 
 def check_engines(host: Host) -> Finding:
     """Which engines are installed, and what each build can run on."""
-    found = [f"{engine.name} {engine.version} ({', '.join(engine.devices)})" for engine in host.engines]
+    found = [engine.label for engine in host.engines]
     if found:
         return Finding("Engines", Level.OK, ", ".join(found))
     return Finding("Engines", Level.WARN, "none", "pip install openvino openvino-genai openvino-tokenizers")

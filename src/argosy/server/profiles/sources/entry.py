@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +13,10 @@ from typing import Any
 
 from argosy.core.errors import InvalidModelEntry
 from argosy.core.models import ModelSpec, Task
+from argosy.server.artifacts.kinds.checkpoint_files import CONFIG_FILE
 from argosy.server.artifacts.source import Source
 from argosy.server.profiles.facts import Facts, Form
-from argosy.server.profiles.generate import footprint
+from argosy.server.profiles.generate import footprint, generate
 from argosy.server.profiles.manifest import Manifest
 from argosy.server.profiles.profile import ANY_GPU, NO_GPU, Device, GpuModel, Profile, Proof, Requirements
 from argosy.server.profiles.sources import gguf, transformers
@@ -21,6 +24,8 @@ from argosy.store.entries import ModelEntry
 
 _ON_GPU = frozenset({"tensorrt", "tensorrt_llm"})
 _WEIGHTS = frozenset({".bin", ".safetensors", ".gguf", ".onnx", ".data", ".plan", ".engine"})
+_COUNT = re.compile(r"[1-9][0-9]{0,3}")
+_SAMPLES = "samples"
 _FIGURES = 3
 
 
@@ -33,18 +38,42 @@ def manifest_of(entry: ModelEntry, *, adapters: bool = False) -> Manifest:
     """
     profile = profile_of(entry.spec, adapters=adapters)
     try:
-        facts = _facts(entry)
+        facts = checkpoint_facts(entry) or _facts(entry)
     except (InvalidModelEntry, OSError):
         return Manifest(entry.name, (profile,), str(entry.directory))
     device = profile.needs.device
     spec = entry.spec
+    if facts.form is Form.TRANSFORMERS:
+        made = next((known for known in generate(facts) if known.id == profile.id), None)
+        return Manifest(entry.name, (made or _sized(profile, facts),), str(entry.directory), facts.context)
     taken = footprint(facts, facts.stored, spec.engine, device, arithmetic=spec.profile.precision)
     needs = replace(profile.needs, footprint=taken)
     return Manifest(entry.name, (replace(profile, needs=needs),), str(entry.directory), facts.context)
 
 
+def checkpoint_facts(entry: ModelEntry) -> Facts | None:
+    """What is known of the checkpoint that an entry serves as it was published; None for what was built.
+
+    Raises:
+        InvalidModelEntry: its files cannot be read.
+    """
+    folder = entry.newest
+    if not is_checkpoint_entry(entry.spec) or entry.spec.model != CONFIG_FILE or not (folder / CONFIG_FILE).is_file():
+        return None
+    facts = transformers.read(Source(folder), entry.name, folder.glob("*.safetensors"))
+    context = entry.spec.generate.context_length if entry.spec.generate is not None else facts.context
+    return replace(facts, task=entry.spec.task, context=context)
+
+
+def is_checkpoint_entry(spec: ModelSpec) -> bool:
+    """Whether the entry serves a checkpoint as it was published, with a profile that was chosen for a machine."""
+    return _recorded(spec) is not None
+
+
 def profile_of(spec: ModelSpec, *, adapters: bool = False) -> Profile:
     """The profile an entry was built as; `adapters` says whether LoRA adapters are served on it."""
+    if (recorded := _recorded(spec)) is not None:
+        return recorded
     kind = "llm_engine" if spec.task is Task.GENERATE else "backend"
     device = _device(spec)
     tags = {
@@ -75,19 +104,56 @@ def profile_of(spec: ModelSpec, *, adapters: bool = False) -> Profile:
     )
 
 
+def _sized(profile: Profile, facts: Facts) -> Profile:
+    """A recorded profile, of an entry that was renamed for instance, with the memory that it takes."""
+    needs = profile.needs
+    taken = footprint(facts, profile.precision, needs.engine, needs.device, tp=needs.tp)
+    return replace(profile, needs=replace(needs, footprint=taken))
+
+
+def _recorded(spec: ModelSpec) -> Profile | None:
+    """The profile that was chosen for a checkpoint, as its entry says; None for what was built as one profile."""
+    found = spec.source.get("profile")
+    tags = found.get("tags") if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping) or not isinstance(tags, Mapping):
+        return None
+    told = {str(key): str(value) for key, value in tags.items()}
+    tp, pp = (int(told[key]) if _COUNT.fullmatch(told.get(key, "")) else 1 for key in ("tp", "pp"))
+    return Profile(
+        id=str(found.get("id") or ""),
+        name=str(found.get("name") or spec.engine),
+        model=spec.name,
+        tags=told,
+        needs=Requirements(engine=spec.engine, device=_device(spec), tp=tp, pp=pp),
+        precision=told.get("precision", ""),
+        lora=told.get("lora") == "true",
+        proof=proof_of(spec),
+    )
+
+
 def proof_of(spec: ModelSpec) -> Proof | None:
     """What the entry says of its comparison with the reference, or None when it says nothing."""
     found = spec.proof
     if not isinstance(found.get("passed"), bool):
         return None
     measured = found.get("figures")
-    figures = measured if isinstance(measured, Mapping) else found
-    told = [f"{key} {value:.4g}" for key, value in figures.items() if _is_figure(value)]
-    return Proof(found["passed"], ", ".join(told[:_FIGURES]))
+    known = measured if isinstance(measured, Mapping) else found
+    figures = {str(key): float(value) for key, value in known.items() if _is_figure(value) and key != _SAMPLES}
+    told = [f"{key} {value:.4g}" for key, value in figures.items()]
+    bounds = found.get("thresholds")
+    samples = found.get(_SAMPLES)
+    return Proof(
+        passed=found["passed"],
+        text=", ".join(told[:_FIGURES]),
+        figures=figures,
+        thresholds={str(key): str(value) for key, value in bounds.items()} if isinstance(bounds, Mapping) else {},
+        reference=str(found.get("reference") or ""),
+        samples=samples if type(samples) is int else 0,
+    )
 
 
 def _is_figure(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _device(spec: ModelSpec) -> Device:

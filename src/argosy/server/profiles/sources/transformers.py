@@ -11,22 +11,30 @@ feed-forward size f and experts E; encoders have two matrices of d·f in place o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from argosy.core.errors import InvalidModelEntry
 from argosy.core.models import Task
+from argosy.server.artifacts.kinds.checkpoint import known_task
+from argosy.server.artifacts.kinds.checkpoint_files import is_checkpoint, weight_files
+from argosy.server.artifacts.readers.architectures import architectures
 from argosy.server.artifacts.source import Source
 from argosy.server.profiles.facts import BITS, Facts, Form
 
 _DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float8_e4m3fn": "fp8"}
-_WRITES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
-_CLASSIFIES = "ForSequenceClassification"
+_SEVERAL = "ForConditionalGeneration"
 _LARGEST = 1 << 40
 
 
-def read(source: Source, name: str) -> Facts:
+def read(source: Source, name: str, weights: Iterable[Path] | None = None) -> Facts:
     """The facts of the model in a folder.
+
+    Args:
+        source: the folder.
+        name: of the model.
+        weights: its files where that is known already, as in an entry, which may link to them; None looks for them.
 
     Raises:
         InvalidModelEntry: `config.json` is missing, cannot be read, or says something impossible.
@@ -36,7 +44,7 @@ def read(source: Source, name: str) -> Facts:
         raise InvalidModelEntry(f"{source.root} has no config.json, so nothing is known of the model's shape.")
     nested = config.get("text_config")
     text = {**config, **nested} if isinstance(nested, dict) else config
-    task = _task(config)
+    task = _task(source, config)
     stored, quantization = _stored(text)
     heads = _number(text, "num_attention_heads", "n_head", "num_heads")
     hidden = _number(text, "hidden_size", "n_embd", "dim", "d_model")
@@ -45,7 +53,8 @@ def read(source: Source, name: str) -> Facts:
         task=task,
         form=Form.TRANSFORMERS,
         stored=stored,
-        architecture=", ".join(map(str, config.get("architectures") or [])),
+        dtype=_dtype(text),
+        architecture=", ".join(architectures(config)),
         context=_number(text, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length"),
         layers=_number(text, "num_hidden_layers", "n_layer", "n_layers", "num_layers"),
         hidden=hidden,
@@ -57,7 +66,8 @@ def read(source: Source, name: str) -> Facts:
         vocabulary=_number(text, "vocab_size"),
         quantization=quantization,
     )
-    return _weigh(source, facts, text)
+    files = _weight_files(source) if weights is None else weights
+    return _weigh(sum(path.stat().st_size for path in files), facts, text)
 
 
 def parameters(facts: Facts, config: Mapping[str, Any]) -> int:
@@ -75,10 +85,8 @@ def parameters(facts: Facts, config: Mapping[str, Any]) -> int:
     return embeddings + layers * (attention + feed_forward) + (2 * layers + 1) * d
 
 
-def _weigh(source: Source, facts: Facts, config: Mapping[str, Any]) -> Facts:
-    """The facts with the number of weights and their bytes."""
-    files = sorted(path for path in source.root.glob("*.safetensors") if path.is_file())
-    size = sum(path.stat().st_size for path in files)
+def _weigh(size: int, facts: Facts, config: Mapping[str, Any]) -> Facts:
+    """The facts with the number of weights and their bytes; a size of 0 is worked out."""
     if size:
         # Quantised files hold scales and numbers of several sizes.
         count = parameters(facts, config) if facts.quantization else int(size * 8 / BITS[facts.stored])
@@ -96,14 +104,16 @@ def _weigh(source: Source, facts: Facts, config: Mapping[str, Any]) -> Facts:
     )
 
 
-def _task(config: Mapping[str, Any]) -> Task:
-    names = [str(name) for name in config.get("architectures") or []]
-    if any(name.endswith(_WRITES) for name in names):
-        return Task.GENERATE
-    if any(name.endswith(_CLASSIFIES) for name in names):
-        labels = config.get("id2label")
-        return Task.RANK if isinstance(labels, dict) and len(labels) == 1 else Task.CLASSIFY
-    return Task.EMBED
+def _weight_files(source: Source) -> list[Path]:
+    if is_checkpoint(source):
+        return list(weight_files(source).values())
+    return sorted(path for path in source.root.glob("*.safetensors") if path.is_file())
+
+
+def _task(source: Source, config: Mapping[str, Any]) -> Task:
+    if (task := known_task(source, config)) is not None:
+        return task
+    return Task.GENERATE if any(name.endswith(_SEVERAL) for name in architectures(config)) else Task.EMBED
 
 
 def _stored(config: Mapping[str, Any]) -> tuple[str, str]:
@@ -113,8 +123,12 @@ def _stored(config: Mapping[str, Any]) -> tuple[str, str]:
         method = str(quantization.get("quant_method") or "unknown")
         bits = quantization.get("bits", quantization.get("w_bit"))
         return ("fp8" if "fp8" in method else "int8" if bits == 8 else "int4"), method
-    dtype = str(config.get("dtype") or config.get("torch_dtype") or "float32")
-    return _DTYPES.get(dtype.removeprefix("torch."), "fp32"), ""
+    return _dtype(config) or "fp32", ""
+
+
+def _dtype(config: Mapping[str, Any]) -> str:
+    dtype = str(config.get("dtype") or config.get("torch_dtype") or "")
+    return _DTYPES.get(dtype.removeprefix("torch."), "")
 
 
 def _number(config: Mapping[str, Any], *keys: str) -> int:

@@ -181,6 +181,16 @@ def test_the_base_is_found_by_its_source(base: ModelEntry, tmp_path: Path) -> No
     assert examine(folder, [other, known], 32).base is known
 
 
+def test_an_adapter_runs_as_its_base_does(base: ModelEntry, tmp_path: Path) -> None:
+    """A profile that was chosen for the base is its adapters' too: device, and GPUs that share each layer."""
+    spec = base.directory / "argosy.yaml"
+    spec.write_text(spec.read_text() + "source: {id: a/b, device: gpu, profile: {id: x, name: y, tags: {tp: '2'}}}\n")
+    known = read_entry(base.directory)
+    source = build(examine(adapter(tmp_path / "loud"), [known], 32), tmp_path / "cache").spec.source
+    assert (source["device"], source["profile"]["tags"]) == ("gpu", {"tp": "2"})
+    assert "id" not in source
+
+
 def test_the_only_language_model_is_taken_with_a_warning(base: ModelEntry, tmp_path: Path) -> None:
     """Embedding models do not count."""
     folder = adapter(tmp_path / "peft" / "loud", base_model_name_or_path="acme/unheard-of")

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from argosy.core.models import GenerateSpec, ModelSpec, Task
+import pytest
+
+from argosy.core.models import GenerateSpec, ModelSpec, ProfileSpec, Task
 from argosy.server.control.residency.footprint import estimate, weights
 from argosy.store.entries import ModelEntry
 from tests.suites.echo_models import echo_tensors
@@ -16,6 +18,15 @@ def language_model(folder: Path, parameters: str = "") -> ModelEntry:
     (folder / "1" / "openvino_model.bin").write_bytes(b"\0" * (3 * MIB))
     (folder / "1" / "tokenizer.json").write_bytes(b"\0" * MIB)
     spec = ModelSpec("talker", Task.GENERATE, "openvino_genai", generate=GenerateSpec(context_length=64))
+    return ModelEntry(spec, folder, (1,))
+
+
+def checkpoint(folder: Path, engine: str, profile: ProfileSpec, device: str = "cpu") -> ModelEntry:
+    (folder / "1").mkdir(parents=True)
+    (folder / "config.pbtxt").write_text(kv_cache("2"))
+    (folder / "1" / "model.safetensors").write_bytes(b"\0" * (4 * MIB))
+    text = GenerateSpec(context_length=64) if engine == "vllm" else None
+    spec = ModelSpec("m", Task.EMBED, engine, source={"device": device}, profile=profile, generate=text)
     return ModelEntry(spec, folder, (1,))
 
 
@@ -63,3 +74,41 @@ def test_a_config_that_cannot_be_read_is_no_error_here(tmp_path: Path) -> None:
     usual = estimate(entry)
     (entry.directory / "config.pbtxt").write_text("backend: {")
     assert estimate(entry) == usual
+
+
+@pytest.mark.parametrize("engine", ["torch", "vllm"])
+@pytest.mark.parametrize(
+    ("precision", "stored", "mebibytes"),
+    [("f32", "fp32", 4), ("bf16", "fp32", 2), ("bf16", "bf16", 4), ("f16", "fp16", 4), ("f32", "bf16", 8)],
+)
+def test_a_checkpoint_is_kept_in_the_numbers_it_is_computed_in(
+    tmp_path: Path, engine: str, precision: str, stored: str, mebibytes: int
+) -> None:
+    """4 MiB on disk are as many, half or twice as many in memory."""
+    entry = checkpoint(tmp_path, engine, ProfileSpec(precision, stored))
+    full = estimate(entry)
+    (entry.newest / "model.safetensors").write_bytes(b"")
+    assert full - estimate(entry) == mebibytes * MIB
+
+
+def test_vllm_fills_its_cache_and_torch_has_none(tmp_path: Path) -> None:
+    """The entry's own, or what an operator says for all."""
+    text = checkpoint(tmp_path / "a", "vllm", ProfileSpec("bf16", "bf16"))
+    assert estimate(text, kv_cache_gib=3) - estimate(text) == 1 << 30
+    vectors = checkpoint(tmp_path / "b", "torch", ProfileSpec("f32", "fp32"))
+    assert estimate(vectors, kv_cache_gib=3) == estimate(vectors)
+
+
+def test_a_model_on_a_gpu_takes_its_process_of_the_machines_memory(tmp_path: Path) -> None:
+    """Weights and cache are in the GPU's."""
+    there = checkpoint(tmp_path / "a", "vllm", ProfileSpec("bf16", "bf16"), "gpu")
+    here = checkpoint(tmp_path / "b", "vllm", ProfileSpec("bf16", "bf16"))
+    assert estimate(here) - estimate(there) == (2 << 30) + 4 * MIB
+
+
+@pytest.mark.parametrize(("device", "more"), [("cpu", 8), ("gpu", 0)])
+def test_a_native_backend_has_no_process_of_its_own(tmp_path: Path, device: str, more: int) -> None:
+    """Triton grows by a library and, on the processor, by the weights: less than any engine that is a process."""
+    small = checkpoint(tmp_path / "small", "onnxruntime", ProfileSpec("f32", "fp32"), device)
+    process = estimate(small) - more * MIB
+    assert 0 < process < 60 * MIB

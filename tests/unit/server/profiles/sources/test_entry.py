@@ -14,6 +14,7 @@ from argosy.server.artifacts.places import bundled_store
 from argosy.server.profiles.profile import Device, Proof
 from argosy.server.profiles.sources.entry import manifest_of, profile_of, proof_of
 from argosy.store.entries import ModelEntry, read_entry
+from tests.suites.checkpoints import language_model
 
 SPEC = ModelSpec(
     "sums",
@@ -43,6 +44,17 @@ def test_an_id_changes_with_the_weights_and_with_how_they_run() -> None:
         replace(SPEC, engine="other"),
     ]
     assert len({first, *(profile_of(spec).id for spec in others)}) == 4
+
+
+@pytest.mark.parametrize("tp", ["0", "-1", "²", "9" * 5000, "two"])
+def test_a_number_of_gpus_that_cannot_be_counts_as_one(tmp_path: Path, tp: str) -> None:
+    """An entry that somebody else wrote may say anything, and is judged all the same."""
+    language_model(tmp_path / "llm" / "1")
+    recorded = {"id": "ab", "name": "vllm-bf16", "tags": {"tp": tp, "pp": tp, "precision": "bf16"}}
+    spec = replace(SPEC, engine="vllm", model="config.json", source={"profile": recorded, "device": "gpu"})
+    (profile,) = manifest_of(ModelEntry(spec, tmp_path / "llm", (1,)))
+    assert (profile.needs.tp, profile.needs.pp) == (1, 1)
+    assert profile.needs.footprint is not None
 
 
 def test_tags_have_both_the_standard_names_and_nims() -> None:
@@ -98,8 +110,26 @@ def test_an_entry_whose_files_cannot_be_read_has_no_memory_to_check(tmp_path: Pa
         ({"cosine": 0.9}, None),
         ({"passed": "yes"}, None),
         ({"passed": True}, Proof(passed=True)),
-        ({"passed": False, "cosine_min": 0.91, "threshold": {"cosine_min": 0.99}}, Proof(False, "cosine_min 0.91")),
-        ({"passed": False, "figures": {"top1": 0.5, "of": "x"}}, Proof(passed=False, text="top1 0.5")),
+        (
+            {"passed": False, "cosine_min": 0.91, "threshold": {"cosine_min": 0.99}},
+            Proof(False, "cosine_min 0.91", {"cosine_min": 0.91}),
+        ),
+        (
+            {"passed": False, "figures": {"top1": 0.5, "of": "x", "lost": float("nan")}},
+            Proof(False, "top1 0.5", {"top1": 0.5}),
+        ),
+        (
+            {
+                "passed": True,
+                "reference": "onnxruntime, float32",
+                "samples": 64,
+                "figures": {"cosine_min": 0.995},
+                "thresholds": {"cosine_min": ">= 0.98"},
+            },
+            Proof(
+                True, "cosine_min 0.995", {"cosine_min": 0.995}, {"cosine_min": ">= 0.98"}, "onnxruntime, float32", 64
+            ),
+        ),
     ],
 )
 def test_the_proof_is_what_the_entry_says(written: Mapping[str, Any], proof: Proof | None) -> None:
@@ -114,3 +144,31 @@ def test_an_engine_compiled_on_a_gpu_needs_that_gpu() -> None:
     assert needs.device is Device.GPU
     assert needs.gpu is not None
     assert needs.gpu.name == "NVIDIA L4"
+
+
+CHOSEN = {"id": "ab" * 32, "name": "vllm-bf16-tp2-pp1-latency", "tags": {"engine": "vllm", "tp": "2", "gpu": "any"}}
+RECORDED = replace(SPEC, engine="vllm", model="config.json", source={"device": "gpu", "profile": CHOSEN})
+
+
+def test_a_checkpoint_has_the_profile_that_was_chosen_for_it() -> None:
+    """As its entry says, so that it has one id everywhere."""
+    profile = profile_of(RECORDED)
+    assert (profile.id, profile.name, profile.tags) == (CHOSEN["id"], CHOSEN["name"], CHOSEN["tags"])
+    assert (profile.needs.engine, profile.needs.device, profile.needs.gpus) == ("vllm", Device.GPU, 2)
+
+
+@pytest.mark.parametrize("recorded", ["x", {}, {"tags": "x"}, {"tags": {"tp": "many"}}])
+def test_a_record_that_somebody_wrote_by_hand_does_no_harm(recorded: Any) -> None:
+    """An entry may come from anywhere."""
+    assert profile_of(replace(SPEC, source={"profile": recorded})).needs.gpus == 0
+
+
+def test_a_checkpoint_under_another_name_has_the_memory_of_its_profile(tmp_path: Path) -> None:
+    """Its id is another one then, which no manifest of the new name has."""
+    language_model(tmp_path / "1")
+    spec = replace(RECORDED, generate=GenerateSpec(256))
+    manifest = manifest_of(ModelEntry(spec, tmp_path, (1,)))
+    (profile,) = manifest
+    assert profile.name == CHOSEN["name"]
+    assert profile.needs.footprint is not None
+    assert profile.needs.footprint.context == manifest.context == 256
