@@ -98,6 +98,7 @@ class TritonSupervisor:
         self._given_up: dict[str, str] = {}
         self._generation: Generation | None = None
         self._server: TritonProcess | None = None
+        self._ending: TritonProcess | None = None
         self._settled: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._control = asyncio.Lock()
@@ -329,9 +330,11 @@ class TritonSupervisor:
     async def _end_generation(self, grace: float) -> None:
         self._generation = None
         if self._server is not None:
-            await self._server.end(grace)
+            self._server, self._ending = None, self._server
+        if self._ending is not None:
+            await self._ending.end(grace)
             # Not before it has ended: a stop that interrupts this must find the server, or nobody would end it.
-            self._server = None
+            self._ending = None
 
     def _delay_after(self, fault: Fault) -> float | None:
         """Seconds until the next generation, or None to give up."""
