@@ -233,6 +233,23 @@ async def test_loading_what_is_loaded_does_not_mistake_the_end_of_the_former_for
         assert (served.supervisor.status.generation, served.supervisor.status.restarts) == (1, 0)
 
 
+async def test_a_model_is_gone_while_the_client_that_used_it_streams_from_another(
+    triton: Serve, tmp_path: Path
+) -> None:
+    """What a connection does for one model keeps no other in memory."""
+    store = tmp_path / "store"
+    entries = [echo_chat(store, "parrot"), echo_chat(store, "talker", parameters={"delay_ms": "50"})]
+    async with triton(entries) as served:
+        assert (await listen(served.client, prompt()))[-1].final
+        talk = served.client.stream(prompt("talker", "w " * 900))
+        await anext(talk)
+        await served.client.release()
+        async with asyncio.timeout(10):
+            await served.supervisor.unload("parrot")
+        assert not (await anext(talk)).final
+        await talk.aclose()
+
+
 async def test_what_was_unloaded_while_the_server_is_down_stays_unloaded(triton: Serve, tmp_path: Path) -> None:
     """The wish counts, not the moment."""
     async with triton([echo_tensors(tmp_path), echo_chat(tmp_path)]) as served:

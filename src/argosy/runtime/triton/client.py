@@ -82,17 +82,18 @@ class _Connection:
         """Whether we closed it, rather than the server."""
         return self.channel.closed
 
-    def leave(self, call: Call, farewell: Callable[[], bytes] | None) -> None:
+    def leave(self, model: str, call: Call, farewell: Callable[[], bytes] | None) -> None:
         """Cancel the request that the stream carries, and keep the stream when that goes well.
 
         Args:
+            model: that the request is for.
             call: its request has not ended.
             farewell: makes the message that cancels it; None resets the stream.
         """
         if farewell is None or call.done():
             call.cancel()
             return
-        task = asyncio.get_running_loop().create_task(self._see_off(call, farewell()))
+        task = asyncio.get_running_loop().create_task(self._see_off(model, call, farewell()))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
@@ -100,7 +101,7 @@ class _Connection:
         """Wait until every stream that was left is free again, or reset."""
         await asyncio.gather(*self._leaving, return_exceptions=True)
 
-    async def _see_off(self, call: Call, farewell: bytes) -> None:
+    async def _see_off(self, model: str, call: Call, farewell: bytes) -> None:
         clean = False
         try:
             call.write(farewell)
@@ -112,7 +113,7 @@ class _Connection:
         except (RpcError, TimeoutError):
             pass
         finally:
-            self.streams.give_back(call) if clean else call.cancel()
+            self.streams.give_back(model, call) if clean else call.cancel()
 
     def close(self) -> None:
         for task in self._leaving:
@@ -191,7 +192,7 @@ class TritonClient:
         timer: asyncio.TimerHandle | None = None
         clean = False
         try:
-            call = await connection.streams.take()
+            call = await connection.streams.take(request.model)
             # The stream outlives the request, so the deadline is the request's own.
             timer = None if timeout is None else expire_after(call.interrupt if farewell else call.cancel, timeout)
             call.write(message.SerializeToString())
@@ -212,7 +213,9 @@ class TritonClient:
                 timer.cancel()
             if call is not None:
                 call.interrupt(None)
-                connection.streams.give_back(call) if clean else connection.leave(call, farewell)
+                connection.streams.give_back(request.model, call) if clean else connection.leave(
+                    request.model, call, farewell
+                )
 
     def _farewell(self, message: Any, request: InferRequest) -> Callable[[], bytes]:
         """Name the call in its message; what cancels it is made when it is needed."""

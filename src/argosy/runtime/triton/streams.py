@@ -28,40 +28,48 @@ Call = TypeVar("Call", bound=Reusable)
 
 
 class StreamPool(Generic[Call]):
-    """Idle streams of one connection.
+    """Idle streams of one connection, each kept for the model that it has served.
+
+    Triton 2.51 cannot unload a model while a stream that carried its requests is open, even when the stream has carried
+    another model's since: a model would stay for as long as another one's answer takes.
 
     Args:
         open_stream: opens a new one.
     """
 
-    __slots__ = ("_closed", "_idle", "_open")
+    __slots__ = ("_closed", "_count", "_idle", "_open")
 
     def __init__(self, open_stream: Callable[[], Awaitable[Call]]) -> None:
         self._open = open_stream
-        self._idle: list[Call] = []
+        self._idle: dict[str, list[Call]] = {}
+        self._count = 0
         self._closed = False
 
-    async def take(self) -> Call:
-        """A stream that carries nothing now."""
-        while self._idle:
-            call = self._idle.pop()
+    async def take(self, model: str) -> Call:
+        """A stream that carries nothing now, for a request to `model`."""
+        idle = self._idle.get(model)
+        while idle:
+            call = idle.pop()
+            self._count -= 1
             if not call.done():
                 return call
         return await self._open()
 
-    def give_back(self, call: Call) -> None:
-        """The stream's request has had its final answer."""
-        if self._closed or len(self._idle) >= _MOST_IDLE:
+    def give_back(self, model: str, call: Call) -> None:
+        """The stream's request to `model` has had its final answer."""
+        if self._closed or self._count >= _MOST_IDLE:
             call.cancel()
         else:
-            self._idle.append(call)
+            self._idle.setdefault(model, []).append(call)
+            self._count += 1
 
     def take_idle(self) -> list[Call]:
         """Every stream that is kept; none is from now on until the next comes back."""
-        idle, self._idle = self._idle, []
-        return [call for call in idle if not call.done()]
+        idle, self._idle, self._count = self._idle, {}, 0
+        return [call for calls in idle.values() for call in calls if not call.done()]
 
     def close(self) -> None:
         """Keep nothing any more; idempotent. The streams end with their channel."""
         self._closed = True
         self._idle.clear()
+        self._count = 0
