@@ -155,12 +155,12 @@ async def test_a_request_that_is_left_leaves_its_stream_whole(served: Served) ->
     connection = served.client._connection
     await responses.aclose()
     await connection.settle()
-    (stream,) = connection.streams._idle
+    (stream,) = connection.streams._idle["slow"]
     with pytest.raises(DeadlineExceeded):
         async for _ in served.client.stream(ask("slow", inputs=endless, deadline=Deadline.after(0.2))):
             pass
     await connection.settle()
-    assert connection.streams._idle == [stream]
+    assert connection.streams._idle == {"slow": [stream]}
     await _gauge(served, "slow", 0)
     assert "".join(chunk.text for chunk in await chunks(served, "slow", GenerationRequest("a b"))) == "a b"
 
