@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from argosy.core.errors import InvalidModelEntry
+from argosy.engines.peft import PeftAdapter, not_for_the_model, read_peft
 from argosy.engines.safetensors_header import read_header
 
 CONFIG = "config.json"
@@ -59,6 +60,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
         vocabulary,
         str((config.get("quantization_config") or {}).get("quant_method", "")),
     )
+
+
+def read_adapter(directory: Path, checkpoint: Checkpoint) -> PeftAdapter:
+    """The LoRA adapter in a folder, which must fit the checkpoint.
+
+    Raises:
+        InvalidModelEntry: as `read_peft`, or it changes a layer that the checkpoint does not have.
+    """
+    adapter = read_peft(directory)
+    for module in adapter.modules:
+        if f"{module}.weight" not in checkpoint.tensors:
+            raise not_for_the_model(adapter.path, module)
+    return adapter
 
 
 def _weights(directory: Path) -> list[Path]:

@@ -62,3 +62,16 @@ def one_of(words: Collection[str]) -> Callable[[str], str]:
         return text
 
     return reader
+
+
+def token_for_each(seats: int, tokens: int | None, *, seats_given: bool) -> tuple[int, int | None]:
+    """Most generations and most tokens of one pass, so that each generation has a token of its own in it.
+
+    Args:
+        seats: most generations.
+        tokens: most tokens; None leaves it to the library.
+        seats_given: whether the operator said `seats`, which then stands, and `tokens` follows.
+    """
+    if tokens is None or seats <= tokens:
+        return seats, tokens
+    return (seats, seats) if seats_given else (tokens, tokens)

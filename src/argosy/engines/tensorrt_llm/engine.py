@@ -13,8 +13,8 @@ from argosy.engines.contract import Emit, EngineOptions, GenerationRequest, Samp
 from argosy.engines.deployment import Lengths
 from argosy.engines.grammar.guard import GrammarGuard, Limits
 from argosy.engines.grammar.messages import Prepare
-from argosy.engines.language_checkpoint import Checkpoint, read_checkpoint
-from argosy.engines.peft import PeftAdapter, not_for_the_model, read_peft
+from argosy.engines.language_checkpoint import Checkpoint, read_adapter, read_checkpoint
+from argosy.engines.peft import PeftAdapter
 from argosy.engines.tensorrt_llm import options as engine_options
 from argosy.engines.tensorrt_llm.arguments import Deployment, environment, llm_arguments
 from argosy.engines.tensorrt_llm.built import refuse_built
@@ -154,13 +154,8 @@ class TensorrtLlmEngine:
         )
 
     def _read_adapter(self, checkpoint: Checkpoint) -> PeftAdapter | None:
-        if self._generate.adapter is None:
-            return None
-        adapter = read_peft(self._options.directory / self._generate.adapter)
-        for module in adapter.modules:
-            if f"{module}.weight" not in checkpoint.tensors:
-                raise not_for_the_model(adapter.path, module)
-        return adapter
+        own = self._generate.adapter
+        return None if own is None else read_adapter(self._options.directory / own, checkpoint)
 
     def _adopt(self, ready: Ready, checkpoint: Checkpoint, tokenizer: TextTokenizer) -> None:
         # A generation that the whole cache cannot hold would never end.

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from argosy.engines.parameters import one_of, positive, read_given, share, switch
+from argosy.engines.parameters import one_of, positive, read_given, share, switch, token_for_each
 
 WORKER_PYTHON = "worker_python"
 _KV_PRECISIONS = ("bf16", "f16", "fp8")
@@ -89,10 +89,7 @@ def parse(parameters: Mapping[str, str]) -> TensorrtLlmOptions:
         InvalidModelEntry: a value cannot be used; the message names the parameter.
     """
     options = TensorrtLlmOptions(**read_given(parameters, _READERS))  # type: ignore[arg-type]  # readers give the types
-    tokens = options.max_num_batched_tokens
-    if tokens is None or options.max_num_seqs <= tokens:
-        return options
-    # Each answer needs a token of its own in every pass.
-    if "max_num_seqs" in parameters:
-        return replace(options, max_num_batched_tokens=options.max_num_seqs)
-    return replace(options, max_num_seqs=tokens)
+    seats, tokens = token_for_each(
+        options.max_num_seqs, options.max_num_batched_tokens, seats_given="max_num_seqs" in parameters
+    )
+    return replace(options, max_num_seqs=seats, max_num_batched_tokens=tokens)

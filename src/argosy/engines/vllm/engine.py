@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from argosy.core.errors import ArgosyError, EngineError, InvalidModelEntry
 from argosy.core.models import GenerateSpec, ModelSpec
-from argosy.engines.contract import ConstraintKind, Emit, EngineOptions, GenerationRequest, Sampling
+from argosy.engines.contract import Emit, EngineOptions, GenerationRequest, Sampling
 from argosy.engines.deployment import Lengths
 from argosy.engines.grammar.guard import GrammarGuard, Limits
 from argosy.engines.grammar.messages import Prepare
-from argosy.engines.language_checkpoint import Checkpoint, read_checkpoint
-from argosy.engines.peft import PeftAdapter, not_for_the_model, read_peft
-from argosy.engines.text.answer import Answer
-from argosy.engines.text.blanks import BlankRun
+from argosy.engines.language_checkpoint import Checkpoint, read_adapter, read_checkpoint
+from argosy.engines.peft import PeftAdapter
+from argosy.engines.text.answer import answer_to
 from argosy.engines.text.limits import answer_length
 from argosy.engines.text.prompt import prompt_tokens
 from argosy.engines.text.tokenizer import TextTokenizer
@@ -32,12 +31,12 @@ if TYPE_CHECKING:
     from argosy.engines.vllm.library import Gauges, Library
     from argosy.engines.vllm.running import RunningEngine
 
-_TRIAL = "argosy.engines.vllm.trial"
+_TRIAL = "argosy.engines.grammar.checkpoint_trial"
 _TRIAL_MEMORY = 2 << 30
 """Bytes that compiling constraints may take beside what the compiler needs at rest."""
 _TRIAL_LIMITS = Limits(seconds=2.0, budget_ms=2000)
-"""vLLM compiles on a thread of its own, so that others do not wait."""
-_JSON_INSIDE = frozenset({ConstraintKind.JSON_SCHEMA, ConstraintKind.STRUCTURAL_TAG})
+"""vLLM (0.32) compiles on a thread of its own, so that others do not wait; it survives a constraint that does not
+compile, but not one that takes all memory, and none of them can be given up."""
 _WARM = Sampling(max_tokens=2, temperature=0.0, ignore_eos=True)
 
 
@@ -115,7 +114,7 @@ class VllmEngine:
         order = Order(tokens, self._arguments(sampling, len(tokens)), grammar(sampling))
         if order.constraint is not None:
             guard.knows(order.constraint)
-        return running.add(self._answer(sampling, tokens, tokenizer, emit), order)
+        return running.add(answer_to(tokens, sampling, tokenizer, emit, self._end_tokens), order)
 
     def cancel(self, handle: int) -> None:
         """See `GenerationEngine`."""
@@ -148,13 +147,8 @@ class VllmEngine:
         )
 
     def _read_adapter(self, checkpoint: Checkpoint) -> PeftAdapter | None:
-        if self._generate.adapter is None:
-            return None
-        adapter = read_peft(self._options.directory / self._generate.adapter)
-        for module in adapter.modules:
-            if f"{module}.weight" not in checkpoint.tensors:
-                raise not_for_the_model(adapter.path, module)
-        return adapter
+        own = self._generate.adapter
+        return None if own is None else read_adapter(self._options.directory / own, checkpoint)
 
     def _arguments(self, sampling: Sampling, prompt_length: int) -> dict[str, object]:
         max_tokens = answer_length(
@@ -165,24 +159,6 @@ class VllmEngine:
             longest_output=self._lengths.output,
         )
         return sampling_arguments(sampling, max_tokens, vocabulary=self._vocabulary, end_tokens=self._end_tokens)
-
-    def _answer(self, sampling: Sampling, prompt: Sequence[int], tokenizer: TextTokenizer, emit: Emit) -> Answer:
-        constraint = sampling.constraint
-        # What a constraint allows may be written with special tokens; hidden, the answer would no longer satisfy it.
-        special = constraint is not None
-        blanks = None
-        if constraint is not None and constraint.kind in _JSON_INSIDE:
-            blanks = BlankRun(strings=constraint.kind is ConstraintKind.JSON_SCHEMA)
-        return Answer(
-            emit,
-            tokenizer.stream(prompt, special=special),
-            len(prompt),
-            end_tokens=() if sampling.ignore_eos else self._end_tokens,
-            stops=sampling.stop,
-            include_stop=sampling.include_stop,
-            token_bytes=partial(tokenizer.token_bytes, special=special) if sampling.logprobs else None,
-            blanks=blanks,
-        )
 
 
 def _start_library(deployment: Deployment, gauges: Gauges) -> Library:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from argosy.engines.parameters import one_of, positive, read_given, share, switch
+from argosy.engines.parameters import one_of, positive, read_given, share, switch, token_for_each
 
 _KV_PRECISIONS = ("bf16", "f16", "f32", "fp8")
 _QUANTIZATIONS = ("none", "fp8", "int8", "int4", "awq", "gptq", "nvfp4", "mxfp4")
@@ -71,10 +71,7 @@ def parse(parameters: Mapping[str, str]) -> VllmOptions:
         InvalidModelEntry: a value cannot be used; the message names the parameter.
     """
     options = VllmOptions(**read_given(parameters, _READERS))  # type: ignore[arg-type]  # readers give the fields' types
-    tokens = options.max_num_batched_tokens
-    if tokens is None or options.max_num_seqs <= tokens:
-        return options
-    # vLLM starts nothing where a pass has fewer tokens than answers: each needs one.
-    if "max_num_seqs" in parameters:
-        return replace(options, max_num_batched_tokens=options.max_num_seqs)
-    return replace(options, max_num_seqs=tokens)
+    seats, tokens = token_for_each(
+        options.max_num_seqs, options.max_num_batched_tokens, seats_given="max_num_seqs" in parameters
+    )
+    return replace(options, max_num_seqs=seats, max_num_batched_tokens=tokens)
