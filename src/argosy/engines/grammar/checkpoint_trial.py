@@ -7,23 +7,17 @@ Its interpreter must be the one that has the library, so that both compile with 
 
 from __future__ import annotations
 
-import os
-import resource
-import sys
 import time
-import traceback
 from pathlib import Path
 
 import msgspec
 import xgrammar
 from transformers import AutoTokenizer
 
-from argosy.engines.children import child
 from argosy.engines.contract import ConstraintKind
-from argosy.engines.grammar import messages
-from argosy.engines.grammar.messages import Compile, Compiled, Prepare, Prepared
+from argosy.engines.grammar.messages import Compile, Compiled, Prepare
+from argosy.engines.grammar.trial_process import run
 
-_NICENESS = 5
 _LONGEST_REASON = 300
 _THREADS = 2
 
@@ -73,38 +67,5 @@ def _vocabulary(config: Path) -> int:
     return size
 
 
-def main() -> None:
-    """Entry of the child process."""
-    channel = child.adopt()
-    os.nice(_NICENESS)
-    status = 1
-    try:
-        prepare = messages.decode_command(channel.receive()[0])
-        if not isinstance(prepare, Prepare):
-            raise TypeError(f"The first command must be Prepare, not {type(prepare).__name__}.")
-        trial = Trial(prepare)
-        _limit_memory(prepare.memory)
-        channel.send(messages.encode(Prepared()))
-        while True:
-            for frame in channel.receive():
-                order = messages.decode_command(frame)
-                if isinstance(order, Compile):
-                    channel.send(messages.encode(trial.compile(order)))
-    except (EOFError, BrokenPipeError, ConnectionResetError, MemoryError):
-        # The guard knows why a process has ended that did not answer.
-        status = 0
-    finally:
-        if status:
-            traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(status)
-
-
-def _limit_memory(more: int) -> None:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    most = pages * resource.getpagesize() + more
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-
-
 if __name__ == "__main__":
-    main()
+    run(Trial)

@@ -13,25 +13,20 @@ import resource
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 
 import numpy as np
 import openvino
 import openvino_genai as genai
 
-from argosy.engines.children import child
 from argosy.engines.contract import ConstraintKind
-from argosy.engines.grammar import messages
-from argosy.engines.grammar.messages import Compile, Compiled, Prepare, Prepared
+from argosy.engines.grammar.messages import Compile, Compiled, Prepare
+from argosy.engines.grammar.trial_process import run
 from argosy.engines.openvino_genai import tokenizer
 from argosy.engines.openvino_genai.grammar.network import silent_network
 from argosy.engines.openvino_genai.library import LIBRARY_ERRORS, structured_output
 
 _BLOCKS = 16
-# Answers that are under way come first. Not more: beside busy engines a form gets a quarter of a processor, so that one
-# that may be used is compiled within the guard's limit.
-_NICENESS = 5
 _WARM = Compile(ConstraintKind.EBNF, 'root ::= "a"')
 _LONGEST_REASON = 300
 _NOISE = re.compile(r"^(?:Exception from |Check ')")
@@ -112,12 +107,6 @@ def _resident_kib() -> int:
     return pages * resource.getpagesize() // 1024
 
 
-def _limit_memory(more: int) -> None:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    most = pages * resource.getpagesize() + more
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-
-
 def _silence_the_library() -> None:
     """A pipeline that a constraint broke complains on its way out, with which any caller could fill a log."""
     own = os.dup(2)
@@ -127,33 +116,6 @@ def _silence_the_library() -> None:
     sys.stderr = os.fdopen(own, "w", encoding="utf-8")
 
 
-def main() -> None:
-    """Entry of the child process."""
-    channel = child.adopt()
-    os.nice(_NICENESS)
-    _silence_the_library()
-    status = 1
-    try:
-        prepare = messages.decode_command(channel.receive()[0])
-        if not isinstance(prepare, Prepare):
-            raise TypeError(f"The first command must be Prepare, not {type(prepare).__name__}.")
-        trial = Trial(prepare)
-        _limit_memory(prepare.memory)
-        channel.send(messages.encode(Prepared()))
-        while True:
-            for frame in channel.receive():
-                order = messages.decode_command(frame)
-                if isinstance(order, Compile):
-                    channel.send(messages.encode(trial.compile(order)))
-    except (EOFError, BrokenPipeError, ConnectionResetError, MemoryError):
-        # The guard knows why a process has ended that did not answer.
-        status = 0
-    finally:
-        if status:
-            traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(status)
-
-
 if __name__ == "__main__":
-    main()
+    _silence_the_library()
+    run(Trial)
