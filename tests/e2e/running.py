@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import psutil
 
+from argosy.runtime.triton.group import SHOW_STACKS
+
 READY_WITHIN = 90.0
 """Generous: a busy machine is slow, and time never decides a test."""
 
@@ -54,10 +56,22 @@ class Running:
         began = time.monotonic()
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() - began > within:
-                raise AssertionError(f"argosy serve is not ready after {within:.0f} s:\n{self.log.read_text()[-6000:]}")
+                raise AssertionError(f"argosy serve is not ready after {within:.0f} s:\n{self.whereabouts()}")
             time.sleep(0.05)
         self.family()
         return time.monotonic() - began
+
+    def whereabouts(self) -> str:
+        """What it has said, and what each of its processes and threads waits in."""
+        said = [self.log.read_text()[-6000:]]
+        if self.process.poll() is None:
+            for stub in self.stubs():
+                stub.send_signal(SHOW_STACKS)
+            time.sleep(0.5)
+            said += [_waiting(process) for process in self.family()]
+        with contextlib.suppress(OSError):
+            said.append((self.run_dir / "triton.log").read_text()[-8000:])
+        return "\n".join(said)
 
     def wait_not_ready(self, within: float = 30) -> None:
         deadline = time.monotonic() + within
@@ -104,6 +118,18 @@ class Running:
     def orphans(self) -> list[psutil.Process]:
         """Processes once below the supervisor that still live."""
         return [child for child in self.seen.values() if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+def _waiting(process: psutil.Process) -> str:
+    """A process, the processor seconds that it has used, and where in the kernel its threads are."""
+    places = []
+    for task in sorted(Path(f"/proc/{process.pid}/task").glob("*")):
+        with contextlib.suppress(OSError):
+            places.append(f"{(task / 'comm').read_text().strip()}:{(task / 'wchan').read_text()}")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        command, used = " ".join(process.cmdline())[:200], process.cpu_times()
+        return f"{process.pid} {process.status()} {used.user + used.system:.1f} s {command}\n    {' '.join(places)}"
+    return f"{process.pid} has ended"
 
 
 def free_port() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from pathlib import Path
 
@@ -116,6 +117,17 @@ async def test_t4_broken_model_fails_alone(triton: Serve, tmp_path: Path, code: 
         assert "broken" not in served.stubs
         with pytest.raises(ModelNotReady):
             await served.client.infer(ask("broken"))
+
+
+async def test_t4_the_log_tells_what_a_hanging_model_does(triton: Serve, tmp_path: Path) -> None:
+    """T4: a model process that is given up on says in Triton's log what its threads were doing."""
+    hangs = "from argosy.runtime.triton.host import prepare_process\n" + SLEEPS_IN_INITIALIZE.replace(
+        "time.sleep", "prepare_process(); time.sleep"
+    )
+    async with triton([python_model(tmp_path, "hangs", hangs)], WatchOptions(load_deadline=3)) as served:
+        assert served.supervisor.status.models["hangs"].state is ModelState.FAILED
+        log = (served.run_directory / "triton.log").read_text()
+        assert re.search(r"Current thread .*\n  File .*model.py.*in initialize", log)
 
 
 async def test_t4_others_serve_while_one_loads(triton: Serve, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from argosy.core.models import ModelSpec
 from argosy.engines.contract import EngineOptions
 
 _log = logging.getLogger(__name__)
+
+_LOCK_SECONDS = 15.0
+_LOCK_POLL = 0.02
 
 _CAPABILITY = {"bf16": "BF16", "f16": "FP16", "f32": "FP32"}
 """What the device must be able to do for a precision, as OpenVINO's OPTIMIZATION_CAPABILITIES names it."""
@@ -167,6 +171,7 @@ def _cache(options: DeviceOptions, name: str) -> Iterator[dict[str, Any]]:
 
     OpenVINO 2026.4 writes a compiled network in place: a process that reads it meanwhile crashes. Two models with equal
     networks would share a file, as an embedder and a re-ranker on one encoder do, and they load at the same time.
+    Who cannot have the folder soon does without it: to compile anew takes seconds, and its holder may be stopped.
     """
     if not options.cache_directory:
         yield {}
@@ -180,10 +185,26 @@ def _cache(options: DeviceOptions, name: str) -> Iterator[dict[str, Any]]:
         yield {}
         return
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield {"CACHE_DIR": str(folder)}
+        if _acquired(lock):
+            yield {"CACHE_DIR": str(folder)}
+        else:
+            _log.warning("Another process holds the cache folder %s; the network is compiled without it.", folder)
+            yield {}
     finally:
         os.close(lock)
+
+
+def _acquired(lock: int) -> bool:
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(_LOCK_POLL)
+        else:
+            return True
 
 
 def _first_line(error: Exception) -> str:

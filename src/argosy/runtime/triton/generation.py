@@ -234,6 +234,7 @@ class Generation:
                 self._clean_up(name, replaced)
 
     async def _abort_load(self, name: str, load: asyncio.Task[None], replaced: frozenset[int]) -> None:
+        await self._show_stacks(name, replaced)
         end = Deadline.after(_AFTER_KILL)
         while not load.done() and not end.passed:
             for process in self._processes(name):
@@ -263,8 +264,17 @@ class Generation:
     async def _first_answer(self, model: _Model, deadline: Deadline) -> None:
         timeout = max(self._options.canary_timeout, deadline.remaining)
         if not await self._answers(model, timeout):
+            await self._show_stacks(model.entry.name)
             await self.server.control.unload(model.entry.name, _CALL_DEADLINE)
             raise ModelLoadFailed("loaded, and did not answer its first request")
+
+    async def _show_stacks(self, name: str, but: frozenset[int] = frozenset()) -> None:
+        """Let the log tell what a model hangs in, before it is ended."""
+        logger.warning("%s hangs; triton.log in the run directory has what its process does", name)
+        for process in self._processes(name):
+            if process.pid not in but:
+                process.show_stacks()
+        await asyncio.sleep(_SURVEY_INTERVAL)
 
     def _clean_up(self, name: str, but: frozenset[int] = frozenset()) -> None:
         """No process and no shared memory of a model that is not loaded may stay."""

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 STUB_PROGRAM = "triton_python_backend_stub"
+SHOW_STACKS = signal.SIGUSR2
+"""Makes a model process of ours write what its threads do into Triton's log; one that is not ready for it ends."""
 _PROC = Path("/proc")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the fixed name of POSIX shared memory on Linux
@@ -41,6 +43,11 @@ class Member:
         """Whether this very process still exists and is not a zombie."""
         stat = _stat(self.pid)
         return stat is not None and stat.started == self.started and stat.state not in "ZX"
+
+    def show_stacks(self) -> None:
+        """Ask a model process of ours what it does; see SHOW_STACKS."""
+        if self.alive:
+            _signal(self.pid, SHOW_STACKS)
 
     def kill(self) -> None:
         """SIGKILL, unless the process is gone."""

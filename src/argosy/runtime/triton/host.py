@@ -7,6 +7,7 @@ kind. Written against the python backend of Triton 2.51 (docs: github.com/triton
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import locale
 import logging
@@ -20,6 +21,7 @@ import numpy as np
 from argosy.core.errors import ArgosyError, MissingRequirement, encode
 from argosy.engines import registry
 from argosy.engines.contract import GenerationEngine
+from argosy.runtime.triton.group import SHOW_STACKS
 from argosy.runtime.triton.host_generation import GenerationHost
 from argosy.runtime.triton.host_options import engine_options, read_config
 from argosy.runtime.triton.host_parent import die_with_parent
@@ -65,6 +67,8 @@ class TritonPythonModel:
 def prepare_process() -> None:
     """Make the stub's isolated interpreter fit to run Python packages, and tie its life to Triton's.
 
+    From then on SHOW_STACKS writes what each of its threads does into Triton's log.
+
     Raises:
         MissingRequirement: NumPy is too new for the stub.
     """
@@ -72,6 +76,7 @@ def prepare_process() -> None:
     locale.setlocale(locale.LC_ALL, "C.UTF-8")
     check_numpy(np.__version__)
     die_with_parent()
+    faulthandler.register(SHOW_STACKS)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
 
 

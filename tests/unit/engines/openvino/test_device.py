@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from argosy.core.errors import InvalidModelEntry
 from argosy.core.models import ModelSpec, ProfileSpec, Task
 from argosy.engines.contract import EngineOptions
+from argosy.engines.openvino import device
 from argosy.engines.openvino.device import DeviceOptions, compile_network, read_network, supported_precision
 from tests.unit.engines.openvino import networks
 
@@ -89,3 +91,20 @@ engine.start()
 """
     processes = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(4)]
     assert [process.wait(100) for process in processes] == [0, 0, 0, 0]
+
+
+def test_a_cache_that_somebody_holds_for_ever_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process that was stopped while it held the cache folder keeps no other from compiling."""
+    monkeypatch.setattr(device, "_LOCK_SECONDS", 0.1)
+    networks.write_sum(tmp_path / "model.xml")
+    core = openvino.Core()
+    network = read_network(core, tmp_path, "model.xml")
+    wanted = options(precision="f32", cache_dir=str(tmp_path / "cache"))
+    (tmp_path / "cache" / "sum").mkdir(parents=True)
+    with (tmp_path / "cache" / "sum" / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert compile_network(core, network, wanted, "sum").inputs
+    assert "Another process holds the cache folder" in caplog.text
+    assert not [*(tmp_path / "cache").rglob("*.blob")]
