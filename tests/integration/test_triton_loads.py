@@ -50,6 +50,16 @@ class TritonPythonModel:
         return []
 """
 
+ONCE = """
+    def initialize(self, args):
+        import os, time
+        from pathlib import Path
+        first = Path(args["model_repository"]).resolve() / "first"
+        if not first.exists():
+            first.touch()
+            {act}
+"""
+
 NEVER_ANSWERS = """
 import time
 class TritonPythonModel:
@@ -95,7 +105,7 @@ def numbers() -> InferRequest:
     ("code", "reason"),
     [
         (RAISES_IN_INITIALIZE, "the weights are missing"),
-        (SLEEPS_IN_INITIALIZE, "did not load within 3 s"),
+        (SLEEPS_IN_INITIALIZE, "did not load within 8 s"),
         (DIES_IN_INITIALIZE, "not healthy"),
         (NEVER_ANSWERS, "did not answer its first request"),
         ("def broken(", "was never closed"),
@@ -105,7 +115,7 @@ def numbers() -> InferRequest:
 async def test_t4_broken_model_fails_alone(triton: Serve, tmp_path: Path, code: str, reason: str) -> None:
     """T4: a model that cannot come up is failed with the reason by its deadline; the others serve."""
     entries = [python_model(tmp_path, "broken", code), echo_tensors(tmp_path), echo_chat(tmp_path)]
-    async with triton(entries, WatchOptions(load_deadline=3, canary_timeout=1)) as served:
+    async with triton(entries, WatchOptions(load_deadline=8, canary_timeout=1)) as served:
         status = served.supervisor.status
         assert status.state is RuntimeState.READY
         assert status.models["broken"].state is ModelState.FAILED
@@ -117,6 +127,17 @@ async def test_t4_broken_model_fails_alone(triton: Serve, tmp_path: Path, code: 
         assert "broken" not in served.stubs
         with pytest.raises(ModelNotReady):
             await served.client.infer(ask("broken"))
+
+
+@pytest.mark.parametrize("act", ["time.sleep(600)", "os._exit(3)"], ids=["hangs", "dies"])
+async def test_t4_a_load_that_was_lost_is_tried_once_more(triton: Serve, tmp_path: Path, act: str) -> None:
+    """T4: a model whose first load hung without doing anything, or whose process ended without a word, serves."""
+    entry = python_model(tmp_path, "model", SERVES_NUMBERS + ONCE.format(act=act))
+    async with triton([entry], WatchOptions(still_load=2)) as served:
+        assert served.supervisor.status.models["model"].state is ModelState.READY
+        assert (await served.client.infer(numbers())).outputs
+        assert served.supervisor.status.generation == 1
+        assert list(served.stubs) == ["model"]
 
 
 async def test_t4_the_log_tells_what_a_hanging_model_does(triton: Serve, tmp_path: Path) -> None:

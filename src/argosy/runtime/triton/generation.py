@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from argosy.core.deadline import Deadline
 from argosy.core.errors import (
@@ -23,7 +24,7 @@ from argosy.runtime.triton.canary import canary_inputs
 from argosy.runtime.triton.client import TritonClient
 from argosy.runtime.triton.group import Member, busy_ticks, destroy, members
 from argosy.runtime.triton.process import TritonProcess, Watch
-from argosy.runtime.triton.pulse import Pulse
+from argosy.runtime.triton.pulse import Pulse, Stillness
 from argosy.store.entries import ModelEntry
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 _SURVEY_INTERVAL = 0.1
 _AFTER_KILL = 10.0
 _CALL_DEADLINE = 5.0
+_STUB_LOST = re.compile(r"^Stub process '[^']*' is not healthy")
 _LOAD_NOISE = re.compile(
     r"^(?:load failed for model '[^']*': )?(?:version \d+ is at UNAVAILABLE state: )?"
     r"(?:(?:Internal|Invalid argument|Not found|Unavailable|Unknown): )?(?:[\w.]*(?:Error|Exception): )?"
@@ -45,6 +47,7 @@ class WatchOptions:
     Attributes:
         load_deadline: for one model, from asking until it answered its first request.
         parallel_loads: models loading at the same time.
+        still_load: how long a model's process may do nothing at all before its load counts as lost.
         canary_interval: pause between two looks at the models.
         canary_timeout: within which a model must answer a canary.
         misses: looks in a row without any sign of life that condemn a model.
@@ -54,6 +57,7 @@ class WatchOptions:
 
     load_deadline: float = 30.0
     parallel_loads: int = 4
+    still_load: float = 30.0
     canary_interval: float = 5.0
     canary_timeout: float = 5.0
     misses: int = 2
@@ -214,19 +218,38 @@ class Generation:
         self._clean_up(name)
 
     async def _load_before(self, name: str, deadline: Deadline, replaced: frozenset[int]) -> None:
+        """Ask Triton to load, and once more when that was lost.
+
+        On a machine with too little processor time Triton 2.51 loses loads in two ways: its process and the model's
+        wait for one another for ever, or a model's process that was not heard of for a second is given up on.
+        """
+        try:
+            await self._load_once(name, deadline, replaced)
+        except _LoadLost as lost:
+            logger.warning("%s is loaded once more: %s", name, lost.message)
+            await self._load_once(name, deadline, replaced)
+
+    async def _load_once(self, name: str, deadline: Deadline, replaced: frozenset[int]) -> None:
         """Ask Triton to load; past the deadline end the model's process, which makes Triton give up."""
         load = asyncio.create_task(self.server.control.load(name, self._options.load_deadline + _AFTER_KILL))
+        # Whoever stops to wait for it need not hear how it ended.
+        load.add_done_callback(lambda done: done.cancelled() or done.exception())
+        stillness = Stillness(self._options.still_load)
         try:
             while not load.done() and not deadline.passed:
                 await asyncio.wait([load], timeout=_SURVEY_INTERVAL)
                 # Shared memory must be on record before anything can go wrong.
-                self.server.survey()
+                processes = self._started(name, replaced)
+                if processes and stillness.lasts(partial(busy_ticks, processes), self._clock()):
+                    await self._end_processes(name, load, replaced)
+                    raise _LoadLost(f"its process did nothing for {self._options.still_load:g} s")
             if not load.done():
                 await self._abort_load(name, load, replaced)
             try:
                 load.result()
             except ModelLoadFailed as error:
-                raise ModelLoadFailed(load_reason(error.message)) from None
+                reason = load_reason(error.message)
+                raise (_LoadLost if _STUB_LOST.match(reason) else ModelLoadFailed)(reason) from None
         finally:
             if not load.done():
                 # Nobody waits any more; left alone, a server that is told to go would wait for this load.
@@ -234,23 +257,26 @@ class Generation:
                 self._clean_up(name, replaced)
 
     async def _abort_load(self, name: str, load: asyncio.Task[None], replaced: frozenset[int]) -> None:
-        await self._show_stacks(name, replaced)
-        end = Deadline.after(_AFTER_KILL)
-        while not load.done() and not end.passed:
-            for process in self._processes(name):
-                if process.pid not in replaced:
-                    process.kill()
-            await asyncio.wait([load], timeout=_SURVEY_INTERVAL)
+        await self._end_processes(name, load, replaced)
         reason = f"did not load within {self._options.load_deadline:g} s (--load-timeout)"
         if not load.done():
             self.condemn(Fault(f"{name} {reason}", name, hung_load=True))
         raise ModelLoadFailed(reason)
 
+    async def _end_processes(self, name: str, load: asyncio.Task[None], replaced: frozenset[int]) -> None:
+        """End what loads a model until Triton gives the load up, or will not."""
+        await self._show_stacks(name, replaced)
+        end = Deadline.after(_AFTER_KILL)
+        while not load.done() and not end.passed:
+            for process in self._started(name, replaced):
+                process.kill()
+            await asyncio.wait([load], timeout=_SURVEY_INTERVAL)
+
     async def _introduce(self, entry: ModelEntry, replaced: frozenset[int], old: _Model | None) -> _Model:
         options = self._options
         config = await self.server.control.config(entry.name, _CALL_DEADLINE)
         grace = options.stream_grace if config.decoupled else options.busy_grace
-        started = tuple(process for process in self._processes(entry.name) if process.pid not in replaced)
+        started = tuple(self._started(entry.name, replaced))
         return _Model(
             entry,
             canary_inputs(entry.spec.task, config),
@@ -271,19 +297,20 @@ class Generation:
     async def _show_stacks(self, name: str, but: frozenset[int] = frozenset()) -> None:
         """Let the log tell what a model hangs in, before it is ended."""
         logger.warning("%s hangs; triton.log in the run directory has what its process does", name)
-        for process in self._processes(name):
-            if process.pid not in but:
-                process.show_stacks()
+        for process in self._started(name, but):
+            process.show_stacks()
         await asyncio.sleep(_SURVEY_INTERVAL)
 
     def _clean_up(self, name: str, but: frozenset[int] = frozenset()) -> None:
         """No process and no shared memory of a model that is not loaded may stay."""
-        for process in self._processes(name):
-            if process.pid not in but:
-                destroy(0, members(process.pid) | {process})
+        for process in self._started(name, but):
+            destroy(0, members(process.pid) | {process})
 
     def _processes(self, name: str) -> list[Member]:
         return [member for member in self.server.survey() if member.model == name]
+
+    def _started(self, name: str, but: frozenset[int]) -> list[Member]:
+        return [process for process in self._processes(name) if process.pid not in but]
 
     def _server_process(self) -> tuple[Member, ...]:
         return tuple(member for member in self.server.survey() if member.pid == self.server.pid)
@@ -373,6 +400,10 @@ class Generation:
         except ArgosyError as error:
             logger.debug("canary of %s was refused: %s", model.entry.name, error.message)
         return True
+
+
+class _LoadLost(ModelLoadFailed):
+    """A load that came to nothing without a word of the model's."""
 
 
 def load_reason(text: str) -> str:

@@ -6,10 +6,14 @@ processes compute. The last is the only one a model shows while one long batch o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _TICKS_PER_SECOND = 100
 _WORKING_SHARE = 0.1
+_LOOKS = 10
+_STILL_SHARE = 0.003
+"""Of one processor; measured on a model process that waits for its Triton: a thousandth."""
 
 
 @dataclass(slots=True)
@@ -59,3 +63,33 @@ class Pulse:
                 return False
         self.misses += 1
         return self.misses >= self.misses_allowed
+
+
+class Stillness:
+    """Whether processes have done nothing at all for some time.
+
+    Args:
+        seconds: for which they must have done nothing.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = float("-inf")
+        self._since = 0.0
+        self._ticks: int | None = None
+
+    def lasts(self, ticks: Callable[[], int], now: float) -> bool:
+        """Look again, if it is time to.
+
+        Args:
+            ticks: reads the processor time that the processes have used so far, kernel ticks; called seldom.
+            now: seconds, monotonic.
+        """
+        if now < self._next:
+            return False
+        self._next = now + self._seconds / _LOOKS
+        used = ticks()
+        most = max(1.0, self._seconds * _TICKS_PER_SECOND * _STILL_SHARE)
+        if self._ticks is None or not 0 <= used - self._ticks <= most:
+            self._ticks, self._since = used, now
+        return now - self._since >= self._seconds

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from argosy.runtime.triton.pulse import Pulse
+from argosy.runtime.triton.pulse import Pulse, Stillness
 
 LOOK = 10.0
 """Seconds between two looks."""
@@ -55,3 +55,33 @@ def test_grace_begins_anew_after_an_answer(pulse: Pulse) -> None:
     pulse.beats()
     for look in range(6, 11):
         assert not pulse.silent(worked=500, now=LOOK * look)
+
+
+def looks(stillness: Stillness, ticks: list[int]) -> list[bool]:
+    """What is seen second by second."""
+    return [stillness.lasts(lambda used=used: used, float(second)) for second, used in enumerate(ticks)]  # type: ignore[misc]
+
+
+def test_processes_that_do_nothing_are_still_after_their_time() -> None:
+    """Not before it is over, and housekeeping does not count as work."""
+    assert looks(Stillness(10.0), [50, 50, 51, 51, 51, 52, 52, 52, 52, 53, 53]) == [False] * 10 + [True]
+
+
+def test_work_begins_the_time_anew() -> None:
+    """Processes that computed a little while ago are not still."""
+    assert looks(Stillness(10.0), [0] * 9 + [40] * 10) == [False] * 19
+    assert looks(Stillness(10.0), [0] * 9 + [40] * 11)[-1]
+
+
+def test_another_process_begins_the_time_anew() -> None:
+    """A sum of processor times that shrinks is of other processes."""
+    assert looks(Stillness(10.0), [40] * 9 + [0] * 10) == [False] * 19
+
+
+def test_processor_times_are_read_seldom() -> None:
+    """A look costs a walk through all processes, and one in ten is enough of them."""
+    read: list[float] = []
+    stillness = Stillness(10.0)
+    for step in range(100):
+        stillness.lasts(lambda step=step: read.append(step) or 0, step / 10)  # type: ignore[func-returns-value,misc]
+    assert len(read) == 10
