@@ -102,20 +102,23 @@ def numbers() -> InferRequest:
 
 
 @pytest.mark.parametrize(
-    ("code", "reason"),
+    ("code", "within", "reason"),
     [
-        (RAISES_IN_INITIALIZE, "the weights are missing"),
-        (SLEEPS_IN_INITIALIZE, "did not load within 8 s"),
-        (DIES_IN_INITIALIZE, "not healthy"),
-        (NEVER_ANSWERS, "did not answer its first request"),
-        ("def broken(", "was never closed"),
+        (RAISES_IN_INITIALIZE, 3, "the weights are missing"),
+        (SLEEPS_IN_INITIALIZE, 3, "did not load within 3 s"),
+        # Its load is tried twice.
+        (DIES_IN_INITIALIZE, 30, "not healthy"),
+        (NEVER_ANSWERS, 3, "did not answer its first request"),
+        ("def broken(", 3, "was never closed"),
     ],
     ids=["raises", "sleeps", "dies", "silent", "syntax"],
 )
-async def test_t4_broken_model_fails_alone(triton: Serve, tmp_path: Path, code: str, reason: str) -> None:
+async def test_t4_broken_model_fails_alone(
+    triton: Serve, tmp_path: Path, code: str, within: float, reason: str
+) -> None:
     """T4: a model that cannot come up is failed with the reason by its deadline; the others serve."""
     entries = [python_model(tmp_path, "broken", code), echo_tensors(tmp_path), echo_chat(tmp_path)]
-    async with triton(entries, WatchOptions(load_deadline=8, canary_timeout=1)) as served:
+    async with triton(entries, WatchOptions(load_deadline=within, canary_timeout=1)) as served:
         status = served.supervisor.status
         assert status.state is RuntimeState.READY
         assert status.models["broken"].state is ModelState.FAILED
