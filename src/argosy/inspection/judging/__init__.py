@@ -1,0 +1,1 @@
+"""The judge: rules, which are data, turn the defects of one inspection into severities and a verdict."""
