@@ -129,9 +129,10 @@ class DecoderChild:
 
     async def end(self) -> None:
         """Kill it and wait until it is gone; idempotent. Runs to its end when it is cancelled meanwhile."""
-        self._line.close()
+        # Before its line is closed: asyncio complains of a process that ended by itself just then.
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+        self._line.close()
         waiting = asyncio.ensure_future(self._process.wait())
         cancelled = False
         while not waiting.done():
