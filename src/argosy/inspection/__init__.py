@@ -1,1 +1,1 @@
-"""Inspection: defects in images of semiconductor dies, from picture to verdict. The application on top of the platform."""
+"""Inspection: defects in images of semiconductor dies, from picture to verdict. The application on the platform."""
