@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -68,7 +69,12 @@ def _started(command: list[str], environment: dict[str, str], endpoint: Endpoint
     for _ in range(_ATTEMPTS):
         with log.open("wb") as sink:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, env=environment
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
             )
         if _becomes_ready(process, endpoint):
             return process
@@ -78,11 +84,12 @@ def _started(command: list[str], environment: dict[str, str], endpoint: Endpoint
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    # A model's process that hangs outlives its Triton.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _becomes_ready(process: subprocess.Popen[bytes], endpoint: Endpoint) -> bool:
